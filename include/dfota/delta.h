@@ -36,6 +36,7 @@ extern "C" {
 #define DFOTA_DELTA_STEPS_MAX    (1u << 20)
 #define DFOTA_DELTA_COPIES_MAX   (1u << 20)    /* stash copies of one partition */
 #define DFOTA_DELTA_STASH_MAX    (256u << 20)  /* bytes */
+#define DFOTA_DELTA_STASH_BLOCK  4096u         /* bytes; copies of two steps alive at once never share one */
 #define DFOTA_DELTA_PRELUDE_MAX  (64u << 20)   /* bytes */
 
 enum dfota_step_kind {
@@ -58,7 +59,8 @@ struct dfota_delta_header {
 	uint32_t live_copies;   /* peak number of copies alive at once */
 	uint32_t codings;       /* bit c set: coding c (codec.h) occurs */
 	/* For people, not used to apply: bytes of the new image that are equal to old bytes elsewhere
-	 * or at the same place (moved), aligned but different (changed), without counterpart (new).
+	 * or at the same place (moved), aligned but different (changed), without counterpart (literal).
+	 * The three add up to new_bytes.
 	 */
 	uint64_t moved_bytes, changed_bytes, literal_bytes;
 };
@@ -69,13 +71,17 @@ struct dfota_delta_step {
 	uint64_t changed_units;  /* bit u: unit u of the segment is written; 0 for the run kinds */
 	uint8_t kind;            /* enum dfota_step_kind */
 	uint8_t coding;          /* enum dfota_coding; 0 for the run kinds */
-	uint16_t copies;         /* stash copies made before this step writes */
-	uint32_t chunk_bytes;    /* 0 for the run kinds */
+	uint16_t copies;         /* stash copies made before this step writes; 0 for the run kinds */
+	uint32_t chunk_bytes;    /* 1..bytes of the new segment; 0 for the run kinds */
 	uint8_t source[8];       /* first bytes of SHA-256 of the old bytes in the segments' range */
 	uint8_t target[16];      /* the same of the new bytes; for TAIL zero */
 	uint8_t chunk[16];       /* the same of the chunk; for run kinds zero */
 };
 
+/* A copy is alive from the step it belongs to up to and including last_reader. Copies of one step come in
+ * ascending order of stash_offset without overlap. While a copy lives, no other step's copy lies in any of
+ * the stash blocks it touches: a torn write of one step cannot harm what another one has stashed.
+ */
 struct dfota_delta_copy {
 	uint64_t old_offset;
 	uint32_t bytes;        /* > 0 */
@@ -108,7 +114,7 @@ struct dfota_delta_cursor {
 	uint64_t chunk_at;       /* offset in the delta of that step's chunk */
 	uint64_t copy_at;        /* offset in the delta of the next unread copy */
 	uint32_t copies_left;    /* of the step returned last */
-	uint64_t copy_old_offset, copy_base;
+	uint64_t copy_old_offset, copy_base; /* where the copy before ended, in old image and stash */
 	uint32_t copies_seen;
 	uint32_t buffered, buffer_used;
 	uint64_t buffer_at;
@@ -126,14 +132,16 @@ int dfota_delta_next(struct dfota_delta_cursor *cursor, struct dfota_delta_step 
 		     uint64_t *ret_chunk_at) DFOTA_MUST_CHECK;
 
 /* Returns the next stash copy of the step returned last; DFOTA_E_NOT_FOUND when it has no more. Checked: inside
- * the old image, inside the stash, last_reader later than this step and < step_count.
+ * the old image, inside the stash, behind the copy before it, last_reader later than this step and
+ * < step_count.
  */
 int dfota_delta_next_copy(struct dfota_delta_cursor *cursor, struct dfota_delta_copy *ret_copy)
 	DFOTA_MUST_CHECK;
 
 /* Walks the whole index once: every new segment in exactly one step, TAIL runs cover exactly the old
- * segments past the new end, totals equal the header's, live copies never overlap in the stash and never
- * exceed live_copies. `workspace` must hold dfota_delta_check_bytes(&delta->header).
+ * segments past the new end, totals equal the header's, live copies never share a stash block with another
+ * step's and never exceed live_copies. `workspace` (any alignment) must hold
+ * dfota_delta_check_bytes(&delta->header), else DFOTA_E_MEMORY.
  */
 size_t dfota_delta_check_bytes(const struct dfota_delta_header *header);
 int dfota_delta_check(const struct dfota_delta *delta, void *workspace, size_t bytes)
