@@ -65,6 +65,9 @@ struct dfota_updater_report {
 	uint64_t memory_bytes;     /* work memory that the package needs */
 };
 
+/* Work memory for one partition with this delta; 0 when the header is out of bounds. Stands in the manifest. */
+uint64_t dfota_updater_partition_memory(const struct dfota_delta_header *header);
+
 /* Work memory for `package`: segment buffer, codec, tables; 0 when the package contradicts itself. */
 uint64_t dfota_updater_memory(struct dfota_package *package);
 

@@ -13,7 +13,7 @@
 #define REDRAW_MS   100
 #define WIDTH_MIN   40
 #define WIDTH_MAX   120
-#define BAR_MAX     40
+#define BAR_MAX	    40
 #define LABEL_WIDTH 12
 
 static uint64_t clock_ms(void)
@@ -84,14 +84,15 @@ static void draw(struct progress *p, uint64_t now_ms)
 
 	format_tail(p, now_ms, tail, sizeof(tail));
 	if (!p->total) {
-		fprintf(stderr, "\r\033[K%-*s %c%s", LABEL_WIDTH, p->label,
-			turning[p->turns++ % 4], tail);
+		fprintf(stderr, "\r\033[K%-*s %c%s", LABEL_WIDTH, p->label, turning[p->turns++ % 4],
+			tail);
 	} else {
 		/* label, space, [bar], " 100 %", tail, one free column against wrapping */
 		width = terminal_width() - LABEL_WIDTH - 1 - 2 - 6 - (int)strlen(tail) - 1;
 		cells = width < 5 ? 5 : width > BAR_MAX ? BAR_MAX : width;
 		for (int i = 0; i < cells; i++)
-			bar[i] = (unsigned int)i * 1000 < permille(p) * (unsigned int)cells ? '#' : '.';
+			bar[i] =
+			    (unsigned int)i * 1000 < permille(p) * (unsigned int)cells ? '#' : '.';
 		bar[cells] = '\0';
 		fprintf(stderr, "\r\033[K%-*s [%s] %3u %%%s", LABEL_WIDTH, p->label, bar,
 			permille(p) / 10, tail);
