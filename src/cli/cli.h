@@ -40,6 +40,9 @@ void cli_error(const char *name, const char *format, ...) __attribute__((format(
 /* Bytes with optional suffix K, M or G (powers of 1024). False on anything else. */
 bool cli_bytes(const char *text, uint64_t *ret_bytes);
 
+/* Seconds, "90" or "0.5", as milliseconds: more than 0, at most a day. False on anything else. */
+bool cli_seconds(const char *text, uint32_t *ret_ms);
+
 /* "12.3 MiB"; the buffer is the caller's, at least 16 bytes; returns it. */
 const char *cli_size(uint64_t bytes, char *buffer);
 

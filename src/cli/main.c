@@ -56,10 +56,17 @@ static const struct command commands[] = {
 	  "      --file PKG         upload this package first\n"
 	  "      --url URL          let the module download it: ftp://, http:// or https://\n"
 	  "      --ufs NAME         use a package that is in the module's store already\n"
-	  "      --expect-version V version that ATI must tell in the end\n"
+	  "      --expect-version V version that the module must tell in the end (the package's)\n"
+	  "      --answer-timeout S for the module's first answer (20)\n"
+	  "      --news-timeout S   for the port to come back, and for a report of the upgrade (90)\n"
+	  "      --settle S         for a report that contradicts what seems final (a sixth of that)\n"
+	  "      --upload-timeout S   without progress of the upload (20)\n"
+	  "      --download-timeout S from the request to the end of the download (3600)\n"
 	  "      --json             events as JSON\n" },
 	{ "at", cmd_at, "--port PORT 'AT...' ...", "send AT commands and print the responses",
-	  "  -p, --port PORT        AT port\n" },
+	  "  -p, --port PORT        AT port\n"
+	  "  -t, --timeout S        for each answer (5)\n"
+	  "  -l, --listen S         then print what comes by itself until S seconds are silent\n" },
 };
 
 static const struct command *command_find(const char *name)
@@ -133,6 +140,20 @@ bool cli_bytes(const char *text, uint64_t *ret_bytes)
 	if (*end || value > UINT64_MAX >> shift)
 		return false;
 	*ret_bytes = value << shift;
+	return true;
+}
+
+bool cli_seconds(const char *text, uint32_t *ret_ms)
+{
+	double seconds;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	seconds = strtod(text, &end);
+	if (*end || !(seconds >= 0.001 && seconds <= 86400))
+		return false;
+	*ret_ms = (uint32_t)(seconds * 1000);
 	return true;
 }
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli.h"
+
 #define REDRAW_MS   100
 #define WIDTH_MIN   40
 #define WIDTH_MAX   120
@@ -33,19 +35,6 @@ static int terminal_width(void)
 	return size.ws_col > WIDTH_MAX ? WIDTH_MAX : size.ws_col;
 }
 
-static void format_bytes(char *text, size_t room, uint64_t bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(text, room, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
 static unsigned int permille(const struct progress *p)
 {
 	if (p->done >= p->total)
@@ -57,14 +46,13 @@ static unsigned int permille(const struct progress *p)
 static void format_tail(const struct progress *p, uint64_t now_ms, char *text, size_t room)
 {
 	double seconds = (double)(now_ms - p->started_ms) / 1000.0;
-	char amount[24], speed[24];
+	char amount[16], speed[16];
 	int used = 0;
 
 	text[0] = '\0';
 	if (p->unit == PROGRESS_BYTES) {
-		format_bytes(amount, sizeof(amount), p->done);
-		format_bytes(speed, sizeof(speed),
-			     seconds > 0 ? (uint64_t)((double)p->done / seconds) : 0);
+		cli_size(p->done, amount);
+		cli_size(seconds > 0 ? (uint64_t)((double)p->done / seconds) : 0, speed);
 		used = snprintf(text, room, "  %s  %s/s", amount, speed);
 	}
 	if (used < 0 || (size_t)used >= room)
@@ -124,6 +112,17 @@ void progress_update(struct progress *progress, uint64_t done)
 	now_ms = clock_ms();
 	if (now_ms - progress->drawn_ms >= REDRAW_MS)
 		draw(progress, now_ms);
+}
+
+void progress_resize(struct progress *progress, uint64_t total, enum progress_unit unit)
+{
+	progress->total = total;
+	progress->unit = unit;
+}
+
+void progress_tick(struct progress *progress)
+{
+	progress_update(progress, progress->done);
 }
 
 void progress_note(struct progress *progress, const char *text)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dfota at: sends commands and prints what comes back.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli.h"
+
+#include "dfota/host.h"
+
+#define OPEN_MS 5000
+
+static volatile sig_atomic_t asked_to_stop;
+
+static void on_signal(int number)
+{
+	(void)number;
+	asked_to_stop = 1;
+}
+
+static bool stop_asked(void *context)
+{
+	(void)context;
+	return asked_to_stop != 0;
+}
+
+static void print_line(void *context, const char *text)
+{
+	(void)context;
+	puts(text);
+	(void)fflush(stdout);
+}
+
+/* Prints what comes by itself for `ms`. */
+static int listen_for(struct dfota_port *port, uint32_t ms)
+{
+	struct dfota_at_event event;
+	int error;
+
+	while (!(error = dfota_port_event(port, ms, &event)))
+		print_line(NULL, event.text);
+	return error == DFOTA_E_TIMEOUT ? 0 : error;
+}
+
+static int fail(const char *name, const char *port, int error)
+{
+	switch (error) {
+	case DFOTA_E_REFUSED: /* its text stands on stdout already */
+		return CLI_FAILED;
+	case DFOTA_E_NOT_FOUND:
+		cli_error(name,
+			  "%s did not appear. Is the module powered, and is this its AT port?",
+			  port);
+		return CLI_TIMEOUT;
+	case DFOTA_E_TIMEOUT:
+		cli_error(name, "no answer in time. Is %s an AT port, and is the module up?", port);
+		return CLI_TIMEOUT;
+	case DFOTA_E_BUSY:
+		cli_error(name, "another program holds %s", port);
+		return CLI_FAILED;
+	case DFOTA_E_ARGUMENT:
+		cli_error(name, "%s is not a serial port or pseudo terminal", port);
+		return CLI_USAGE;
+	case DFOTA_E_IO:
+		cli_error(name, "%s could not be used, or went away: the module may be rebooting",
+			  port);
+		return CLI_FAILED;
+	}
+	cli_error(name, "%s", dfota_error_text(error));
+	return dfota_error_exit(error);
+}
+
+/* The commands in turn until one fails; then URCs until the line is silent for listen_ms. */
+static int talk(struct dfota_port *port, char **commands, uint32_t timeout_ms, uint32_t listen_ms)
+{
+	int error = 0;
+
+	dfota_port_drop_input(port);
+	for (; !error && *commands; commands++) {
+		error = dfota_port_command(port, *commands, timeout_ms, print_line, NULL, NULL);
+		if (!error || error == DFOTA_E_REFUSED)
+			print_line(NULL, dfota_port_final(port));
+		if (!error)
+			error = listen_for(port, 0);
+	}
+	if (!error && listen_ms)
+		error = listen_for(port, listen_ms);
+	return error;
+}
+
+static bool commands_ok(const char *name, char **commands)
+{
+	for (; *commands; commands++) {
+		size_t bytes = strlen(*commands);
+
+		for (size_t i = 0; i < bytes; i++)
+			if ((unsigned char)(*commands)[i] < ' ' || (*commands)[i] == 0x7f)
+				bytes = 0;
+		if (bytes < 2 || bytes > DFOTA_AT_LINE_MAX ||
+		    strncasecmp(*commands, "AT", 2) != 0) {
+			(void)cli_usage(name,
+					"a command starts with AT, holds no control characters "
+					"and at most %d bytes",
+					DFOTA_AT_LINE_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+int cmd_at(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "port", required_argument, NULL, 'p' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct dfota_host_stop stop = { .asked = stop_asked };
+	uint32_t timeout_ms = 5000, listen_ms = 0;
+	struct dfota_port *port = NULL;
+	const char *path = NULL;
+	bool good = true;
+	int error, option;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "p:t:l:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			path = optarg;
+			break;
+		case 't':
+			good = cli_seconds(optarg, &timeout_ms);
+			break;
+		case 'l':
+			good = cli_seconds(optarg, &listen_ms);
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
+		}
+		if (!good)
+			return cli_usage(argv[0], "\"%s\" is no time in seconds", optarg);
+	}
+	if (!path || (optind == argc && !listen_ms))
+		return cli_usage(argv[0], "give --port and at least one command");
+	if (!commands_ok(argv[0], argv + optind))
+		return CLI_USAGE;
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	error = dfota_port_open(&port, path, OPEN_MS, &stop);
+	if (!error)
+		error = talk(port, argv + optind, timeout_ms, listen_ms);
+	dfota_port_close(port);
+	return error ? fail(argv[0], path, error) : CLI_DONE;
+}
