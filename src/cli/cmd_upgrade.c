@@ -15,7 +15,7 @@
 #include "dfota/package.h"
 
 struct show {
-	bool json, failed; /* stdout could not be written */
+	bool json;
 	struct progress progress;
 };
 
@@ -43,40 +43,41 @@ static void catch_signals(void)
 	(void)sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGINT, &action, NULL); /* the second one ends the tool at once */
 	(void)sigaction(SIGTERM, &action, NULL);
+	(void)signal(SIGPIPE,
+		     SIG_IGN); /* nobody reads the events any more: the upgrade matters more */
 }
 
 /* ---- what is shown ------------------------------------------------------------------------ */
 
-static void put_json(struct show *show, json_t *line)
+static void put_json(json_t *line)
 {
 	if (!line || json_dumpf(line, stdout, JSON_COMPACT) || putchar('\n') == EOF ||
 	    fflush(stdout))
-		show->failed = true; /* whoever read has gone; the upgrade matters more */
+		clearerr(stdout);
 	json_decref(line);
 }
 
-static void event_json(struct show *show, const struct dfota_upgrade_event *event)
+static void event_json(const struct dfota_upgrade_event *event)
 {
 	const char *stage = dfota_stage_name(event->stage);
 
 	switch (event->kind) {
 	case DFOTA_UPGRADE_STAGE:
-		put_json(show, json_pack("{s:s,s:s}", "event", "stage", "stage", stage));
+		put_json(json_pack("{s:s,s:s}", "event", "stage", "stage", stage));
 		return;
 	case DFOTA_UPGRADE_PROGRESS:
-		put_json(show,
-			 json_pack("{s:s,s:s,s:I,s:I}", "event", "progress", "stage", stage, "done",
+		put_json(json_pack("{s:s,s:s,s:I,s:I}", "event", "progress", "stage", stage, "done",
 				   (json_int_t)event->done, "total", (json_int_t)event->total));
 		return;
 	case DFOTA_UPGRADE_VERSION:
-		put_json(show, json_pack("{s:s,s:s,s:s}", "event", "version", "stage", stage,
-					 "version", event->text));
+		put_json(json_pack("{s:s,s:s,s:s}", "event", "version", "stage", stage, "version",
+				   event->text));
 		return;
 	case DFOTA_UPGRADE_URC:
-		put_json(show, json_pack("{s:s,s:s}", "event", "urc", "text", event->text));
+		put_json(json_pack("{s:s,s:s}", "event", "urc", "text", event->text));
 		return;
 	case DFOTA_UPGRADE_NOTE:
-		put_json(show, json_pack("{s:s,s:s}", "event", "note", "text", event->text));
+		put_json(json_pack("{s:s,s:s}", "event", "note", "text", event->text));
 		return;
 	}
 }
@@ -124,7 +125,7 @@ static void on_event(void *context, const struct dfota_upgrade_event *event)
 	struct show *show = context;
 
 	if (show->json)
-		event_json(show, event);
+		event_json(event);
 	else
 		event_text(show, event);
 }
@@ -167,8 +168,7 @@ static int finish(struct show *show, const char *name, const struct dfota_upgrad
 
 	progress_finish(&show->progress);
 	if (show->json)
-		put_json(show,
-			 json_pack("{s:s,s:i,s:s,s:s,s:s,s:s,s:i,s:i}", "event", "result", "code",
+		put_json(json_pack("{s:s,s:i,s:s,s:s,s:s,s:s,s:i,s:i}", "event", "result", "code",
 				   result->nothing_to_do ? 0 : result->code, "error",
 				   dfota_error_name(result->error), "text", result->message, "from",
 				   result->from, "version", version, "attempts",

@@ -187,12 +187,12 @@ int dfota_port_upload(struct dfota_port *port, int file, uint64_t bytes, const c
 {
 	struct upload u = { .port = port, .file = file, .bytes = bytes, .timeout_ms = timeout_ms };
 	char command[DFOTA_HOST_NAME_MAX + 64];
-	int error, length;
+	int error;
 
-	length = snprintf(command, sizeof(command), "AT+QFUPL=\"%s\",%" PRIu64 ",%d,1", name, bytes,
-			  DATA_TIMEOUT_S);
-	if (!bytes || length < 0 || (size_t)length >= sizeof(command) || strchr(name, '"'))
+	if (!bytes || strlen(name) > DFOTA_HOST_NAME_MAX || strchr(name, '"'))
 		return DFOTA_E_ARGUMENT;
+	snprintf(command, sizeof(command), "AT+QFUPL=\"%s\",%" PRIu64 ",%d,1", name, bytes,
+		 DATA_TIMEOUT_S);
 	error = port_transact(port, command, timeout_ms, true, NULL, NULL, ret_cme);
 	if (!error && strncasecmp(dfota_port_final(port), "CONNECT", 7) != 0)
 		error = DFOTA_E_CORRUPT; /* OK without data mode: nothing was taken */

@@ -43,7 +43,9 @@ class Peer:
         self.mute = False
         self.master = self.slave = None
         self.line = b""
-        self.data = None           # (name, size, ack, received) in data mode
+        self.data = None           # (name, size, received) in data mode
+        self.data_s = 0.0          # when the last byte of data came
+        self.pluses = 0
         self.playing = None
         self.due = 0.0
         self.condition = None
@@ -209,6 +211,12 @@ class Peer:
 
     def _take_data(self, byte):
         name, size, received = self.data
+        silence, self.data_s = time.monotonic() - self.data_s, time.monotonic()
+        self.pluses = self.pluses + 1 if byte == b"+" and (self.pluses or silence > 1) else 0
+        if self.pluses == 3:  # the silence after it is not awaited here
+            self.data = None
+            self.send(f"\r\n+QFUPL: {len(received) - 2},0\r\n\r\nOK\r\n")
+            return
         received += byte
         if len(received) % 1024 == 0:
             self.send(b"A")

@@ -282,12 +282,27 @@ class Success(Case):
             self.succeeds(self.upgrade(peer))
             self.assertEqual(peer.requests, ['"/data/ufs/update.zip"'])
 
-    def test_module_left_in_data_mode_numeric_and_mute(self):
+    def test_module_left_with_numeric_answers(self):
         with Peer(self.folder, plan=local_plan) as peer:
             said = peer.answers
             said["AT"] = lambda p, _: p.send("0\r")  # as after ATV0
             said["ATQ0V1"] = lambda p, _: (said.pop("AT"), p.send("\r\nOK\r\n"))
             self.succeeds(self.upgrade(peer, times=[*FAST, "--answer-timeout", "6"]))
+
+    def test_module_left_in_data_mode(self):
+        """Every probe prolongs the data mode: only +++ after a silence ends it."""
+        with Peer(self.folder, plan=local_plan) as peer:
+            peer.data = ("left", 1 << 20, bytearray())
+            self.succeeds(self.upgrade(peer, times=[*FAST, "--answer-timeout", "12"]))
+
+    def test_nobody_reads_the_events(self):
+        with Peer(self.folder, plan=local_plan) as peer:
+            read_end, write_end = os.pipe()
+            os.close(read_end)
+            tool = subprocess.run([DFOTA, "upgrade", "--port", peer.link, "--ufs", "p", "--json", *FAST],
+                                  stdout=write_end, timeout=60)
+            os.close(write_end)
+            self.assertEqual((tool.returncode, peer.version), (0, "APP02"))
 
 
 class LostNews(Case):
