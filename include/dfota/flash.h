@@ -52,7 +52,10 @@ struct dfota_flash {
 	struct dfota_flash_geometry geometry;
 };
 
-/* Bounds-checked calls; the only ones that users make. DFOTA_E_ARGUMENT outside the size. */
+/* Bounds-checked calls; the only ones that users make. DFOTA_E_ARGUMENT outside the size, and for writes that are
+ * not on multiples of write_bytes. Zero bytes are no operation. Without RESIZABLE reserve answers from the size
+ * (DFOTA_E_SPACE) and resize accepts the present size only (DFOTA_E_RESIZE).
+ */
 int dfota_flash_read(struct dfota_flash *flash, uint64_t offset, void *buffer, size_t bytes)
 	DFOTA_MUST_CHECK;
 int dfota_flash_read_back(struct dfota_flash *flash, uint64_t offset, void *buffer, size_t bytes)
@@ -63,20 +66,23 @@ int dfota_flash_flush(struct dfota_flash *flash) DFOTA_MUST_CHECK;
 int dfota_flash_reserve(struct dfota_flash *flash, uint64_t size_bytes) DFOTA_MUST_CHECK;
 int dfota_flash_resize(struct dfota_flash *flash, uint64_t size_bytes) DFOTA_MUST_CHECK;
 
-/* Replaces [offset, offset + bytes), which starts on a block boundary and ends on one or at the end of
- * the image: erases first where needed and pads the last page with the erased value.
+/* Replaces what is at [offset, offset + bytes): erases first where needed, then writes. `offset` is on a block boundary;
+ * `bytes` is a multiple of write_bytes, or the range ends at the size. Whole blocks are erased: what lies
+ * behind the range in its last block is lost.
  */
 int dfota_flash_replace(struct dfota_flash *flash, uint64_t offset, const void *data, size_t bytes)
 	DFOTA_MUST_CHECK;
 
 /* ---- backend: plain file ------------------------------------------------------------------
- * Overwrites in place; flush is fdatasync; read_back drops the page cache of the range first.
- * Geometry: write_bytes 1 for partitions; erase none; RESIZABLE.
+ * Overwrites in place; flush is fdatasync; read_back drops the page cache of the range first. Geometry: write_bytes 1,
+ * erase none, RESIZABLE. On file systems that copy on write or compress, reserve is only as good as
+ * their fallocate.
  */
 struct dfota_flash_file {
 	struct dfota_flash flash; /* give &file.flash to users; context points back to this struct */
 	int fd;
 	bool writable;
+	uint64_t reserved_bytes; /* private: room taken past the end, given back by close */
 };
 
 /* Opens an existing file read-only (writable false) or read-write. The struct must not move afterwards.

@@ -16,7 +16,8 @@
 extern "C" {
 #endif
 
-#define DFOTA_RECORD_PAYLOAD_MAX 1000 /* bytes */
+#define DFOTA_RECORD_PAYLOAD_MAX 1000  /* bytes */
+#define DFOTA_RECORD_PAGE_MAX    4096u /* bytes; largest write_bytes of a flash that keeps records */
 #define DFOTA_RECORD_BLOCKS      3
 
 struct dfota_record_store {
@@ -27,18 +28,21 @@ struct dfota_record_store {
 	/* private */
 	uint32_t slots;          /* records per block */
 	uint64_t generation;     /* of the newest record, 0 = none */
+	uint64_t last_generation;/* ever tried: a failed write may have reached the medium */
 	uint32_t newest_block, next_slot;
-	bool fresh;              /* a restart lies between the newest record and now */
+	bool fresh;              /* a restart or a failed write lies between the newest record and now */
 	uint64_t block_generation[DFOTA_RECORD_BLOCKS];
 	uint32_t payload_bytes;
 	uint8_t payload[DFOTA_RECORD_PAYLOAD_MAX];
+	uint8_t page[DFOTA_RECORD_PAGE_MAX];
 };
 
 /* Bytes that the store takes on `flash` (three blocks). Resizable flash must be at least that large. */
 uint64_t dfota_record_store_bytes(const struct dfota_flash *flash);
 
-/* Scans the blocks. Damaged records are passed over; no valid one is not an error (generation 0). Reads only.
- * Errors: DFOTA_E_READ only if no block could be read.
+/* Scans the blocks. Damaged records are passed over; no valid one is not an error (generation 0), nor is a resizable
+ * flash that is still too small. Reads only. Errors: DFOTA_E_READ only if no block could be read;
+ * DFOTA_E_ARGUMENT when write_bytes is above DFOTA_RECORD_PAGE_MAX.
  */
 int dfota_record_store_open(struct dfota_record_store *store, struct dfota_flash *flash,
 			    uint64_t offset, uint32_t tag) DFOTA_MUST_CHECK;
@@ -46,8 +50,9 @@ int dfota_record_store_open(struct dfota_record_store *store, struct dfota_flash
 /* Newest payload, or NULL and 0 bytes. Valid until the next write. */
 const uint8_t *dfota_record_get(const struct dfota_record_store *store, size_t *ret_bytes);
 
-/* Replaces the value. When it returns 0 a power cut leaves the new value; one before that leaves the
- * old or the new one. Flushes `flash` before and after.
+/* Replaces the value. When it returns 0 a power cut leaves the new value; a cut before that, or an error, leaves the
+ * old or the new one. Flushes `flash` before and after, and reads the record back. DFOTA_E_ARGUMENT for a
+ * payload that is empty or over DFOTA_RECORD_PAYLOAD_MAX, or a flash that is too small; else the flash's errors.
  */
 int dfota_record_put(struct dfota_record_store *store, const void *payload, size_t bytes)
 	DFOTA_MUST_CHECK;
