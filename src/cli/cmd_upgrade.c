@@ -182,7 +182,7 @@ static int finish(struct show *show, const char *name, const struct dfota_upgrad
 
 int cmd_upgrade(int argc, char **argv)
 {
-	enum { FILE_ = 256, URL, UFS, EXPECT, ANSWER, WAIT, SETTLE, DOWNLOAD, UPLOAD };
+	enum { FILE_ = 256, URL, UFS, EXPECT, ANSWER, COMMAND, WAIT, SETTLE, DOWNLOAD, UPLOAD };
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' },
 		{ "file", required_argument, NULL, FILE_ },
@@ -190,6 +190,7 @@ int cmd_upgrade(int argc, char **argv)
 		{ "ufs", required_argument, NULL, UFS },
 		{ "expect-version", required_argument, NULL, EXPECT },
 		{ "answer-timeout", required_argument, NULL, ANSWER },
+		{ "command-timeout", required_argument, NULL, COMMAND },
 		{ "news-timeout", required_argument, NULL, WAIT },
 		{ "settle", required_argument, NULL, SETTLE },
 		{ "download-timeout", required_argument, NULL, DOWNLOAD },
@@ -227,6 +228,9 @@ int cmd_upgrade(int argc, char **argv)
 			break;
 		case ANSWER:
 			good = cli_seconds(optarg, &upgrade.answer_timeout_ms);
+			break;
+		case COMMAND:
+			good = cli_seconds(optarg, &upgrade.command_timeout_ms);
 			break;
 		case WAIT:
 			good = cli_seconds(optarg, &upgrade.first_urc_timeout_ms);

@@ -58,6 +58,7 @@ static const struct command commands[] = {
 	  "      --ufs NAME         use a package that is in the module's store already\n"
 	  "      --expect-version V version that the module must tell in the end (the package's)\n"
 	  "      --answer-timeout S for the module's first answer (20)\n"
+	  "      --command-timeout S  for every other answer (5)\n"
 	  "      --news-timeout S   for the port to come back, and for a report of the upgrade (90)\n"
 	  "      --settle S         for a report that contradicts what seems final (a sixth of that)\n"
 	  "      --upload-timeout S   without progress of the upload (20)\n"

@@ -124,6 +124,7 @@ int port_greet(struct dfota_port *port, uint32_t timeout_ms, bool yield)
 	static const char *const settings[] = { "ATE0", "AT+CMEE=1" };
 	uint64_t deadline_ms = host_clock_ms() + timeout_ms;
 	uint32_t probe_ms = timeout_ms / 3 < PROBE_MS ? timeout_ms / 3 + 1 : PROBE_MS;
+	uint32_t settings_ms = timeout_ms < SETTINGS_MS ? timeout_ms : SETTINGS_MS;
 	uint32_t tries = 0;
 	int error;
 
@@ -148,7 +149,7 @@ int port_greet(struct dfota_port *port, uint32_t timeout_ms, bool yield)
 	    tries > 1) /* late answers to earlier probes must not answer what comes next */
 		error = listen_for(port, QUIET_MS);
 	for (size_t i = 0; !error && i < sizeof(settings) / sizeof(settings[0]); i++) {
-		error = port_transact(port, settings[i], SETTINGS_MS, false, NULL, NULL, NULL);
+		error = port_transact(port, settings[i], settings_ms, false, NULL, NULL, NULL);
 		if (error == DFOTA_E_REFUSED || error == DFOTA_E_TIMEOUT)
 			error = 0;
 	}

@@ -7,6 +7,7 @@ usage: test_host_upgrade.py DFOTA
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -586,6 +587,47 @@ class Failure(Case):
             finally:
                 first.kill()
                 first.communicate()
+
+
+class Noise(Case):
+    """Whatever comes, the tool ends in time, with one result and nothing but printable text."""
+
+    TOKENS = [b"\r\n", b"\r\nOK\r\n", b"\r\nERROR\r\n", b"\r\n+CME ERROR: ", b"\r\nCONNECT\r\n", b"A", b"AAAA",
+              b"\r\n+QFUPL: 5197,", b"\r\nRevision: ", b"\r\nRDY\r\n", b'\r\n+QIND: "FOTA","START"\r\n',
+              b'\r\n+QIND: "FOTA","UPDATING",', b'\r\n+QIND: "FOTA","END",', b'\r\n+QIND: "FOTA","HTTPEND",', b'"', b",",
+              b"0\r\n", b"-1\r\n", b"505\r\n", b"99999999999999999999\r\n", b"\x00", b"\xff\xfe", b"\x1b[2J", b"x" * 2000]
+
+    def test_noise(self):
+        for seed in range(8):
+            rng = random.Random(seed)
+
+            def noise():
+                return b"".join(rng.choice(self.TOKENS) for _ in range(rng.randrange(12)))
+
+            def plan(peer):
+                for _ in range(rng.randrange(12)):
+                    peer.send(noise())
+                    yield rng.random() / 10
+                    if rng.random() < 0.3:
+                        peer.down()
+                        yield 0.02
+                        peer.up()
+
+            def answer(peer, _):
+                # often enough right, so that all parts of the procedure are reached
+                peer.send(noise() + (b"\r\nOK\r\n" if rng.random() < 0.7 else b""))
+
+            with self.subTest(seed=seed), Peer(self.folder, plan=plan) as peer:
+                for command in ("AT+QFLDS", "AT+QFDEL", "AT+CMEE", "ATE0", "ATI"):
+                    peer.answers[command] = answer
+                source = ("--file", self.package) if seed % 2 else ("--url", "http://server/p")
+                result = self.upgrade(peer, source=source, times=[
+                    "--answer-timeout", "0.5", "--command-timeout", "0.3", "--news-timeout", "0.5", "--settle", "0.1",
+                    "--upload-timeout", "0.3", "--download-timeout", "1"])
+                self.assertIn(result["exit"], (0, 1, 4))
+                for event in self.events:
+                    for text in event.values():
+                        self.assertTrue(not isinstance(text, str) or text.isascii() and text.isprintable(), event)
 
 
 def wait_for(condition, seconds=20):
