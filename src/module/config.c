@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * module.ini by a table of keys.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum kind { NAME, TEXT, NUMBER, BYTES, YESNO, CALL, FAULT };
+
+struct key {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	uint64_t max; /* NUMBER, BYTES */
+};
+
+#define KEY(name_, kind_, member_, max_)                                                           \
+	{ name_, kind_, offsetof(struct module_config, member_), max_ }
+
+static const struct key keys[] = {
+	KEY("project", NAME, project, 0),
+	KEY("version", NAME, version, 0),
+	KEY("manufacturer", TEXT, manufacturer, 0),
+	KEY("model", TEXT, model, 0),
+	KEY("imei", TEXT, imei, 0),
+	KEY("imsi", TEXT, imsi, 0),
+	KEY("iccid", TEXT, iccid, 0),
+	KEY("trust", TEXT, trust, 0),
+	KEY("area", TEXT, area, 0),
+	KEY("package-max", BYTES, package_max, UINT64_MAX),
+	KEY("memory-limit", BYTES, memory_limit, UINT64_MAX),
+	KEY("ufs-bytes", BYTES, ufs_bytes, UINT64_MAX),
+	KEY("urc-settle-ms", NUMBER, urc_settle_ms, 60000),
+	KEY("urc-gap-ms", NUMBER, urc_gap_ms, 1000),
+	KEY("reboot-ms", NUMBER, reboot_ms, 60000),
+	KEY("cme-always", YESNO, cme_always, 0),
+	KEY("ca-file", TEXT, ca_file, 0),
+	KEY("interface", TEXT, interface, 0),
+	KEY("keep-free-bytes", BYTES, keep_free_bytes, UINT64_MAX),
+	KEY("connect-timeout-s", NUMBER, connect_timeout_s, 3600),
+	KEY("stall-timeout-s", NUMBER, stall_timeout_s, 3600),
+	KEY("download-tries", NUMBER, download_tries, 1000),
+	KEY("data-call", CALL, call, 0),
+	KEY("context", NUMBER, context, MODULE_CONTEXTS_MAX),
+	KEY("data-call-up", TEXT, call_up, 0),
+	KEY("data-call-down", TEXT, call_down, 0),
+	KEY("fault-read", FAULT, fault_read, 0),
+	KEY("fault-write", FAULT, fault_write, 0),
+	KEY("fault-flush", FAULT, fault_flush, 0),
+	KEY("fault-resize", FAULT, fault_resize, 0),
+};
+
+static const struct module_config defaults = {
+	.manufacturer = "Quectel",
+	.imei = "866425031234567",
+	.imsi = "001010123456789",
+	.iccid = "89860000000000000001",
+	.trust = "trust.pub",
+	.area = "state/area",
+	.package_max = 1ull << 30,
+	.ufs_bytes = 512ull << 20,
+	.urc_settle_ms = 8000,
+	.urc_gap_ms = 100,
+	.reboot_ms = 1000,
+	.cme_always = true,
+	.keep_free_bytes = 1 << 20,
+	.connect_timeout_s = 30,
+	.stall_timeout_s = 30,
+	.download_tries = 3,
+	.call = MODULE_CALL_PDP,
+	.context = 1,
+};
+
+struct load {
+	struct module_config *config;
+	const char *what;
+};
+
+bool module_name_ok(const char *text)
+{
+	size_t bytes = strlen(text);
+
+	if (bytes == 0 || bytes > DFOTA_VERSION_MAX || text[0] == ' ' || text[bytes - 1] == ' ')
+		return false;
+	for (size_t i = 0; i < bytes; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e || strchr("\"\\;", text[i]))
+			return false;
+	return true;
+}
+
+/* Decimal, no sign; *text is moved behind the digits. */
+static bool digits(const char **text, uint64_t *ret)
+{
+	uint64_t value = 0;
+	const char *p = *text;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (dfota_mul64(value, 10, &value) || dfota_add64(value, (uint64_t)(*p - '0'), &value))
+			return false;
+	if (p == *text)
+		return false;
+	*text = p;
+	*ret = value;
+	return true;
+}
+
+static bool number(const char *text, bool suffix, uint64_t max, uint64_t *ret)
+{
+	static const char units[] = "KMG";
+	const char *unit;
+	uint64_t value;
+
+	if (!digits(&text, &value))
+		return false;
+	if (suffix && *text) {
+		unit = strchr(units, *text);
+		if (!unit || dfota_mul64(value, 1ull << (10 * (unit - units + 1)), &value))
+			return false;
+		text++;
+	}
+	if (*text || value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* "partition,count[,after]" */
+static bool fault(const char *text, struct module_fault *ret)
+{
+	struct module_fault f = { .after = 0 };
+	const char *comma = strchr(text, ',');
+	uint64_t count = 0, after = 0;
+
+	if (!comma || (size_t)(comma - text) > DFOTA_PARTITION_NAME_MAX)
+		return false;
+	memcpy(f.partition, text, (size_t)(comma - text));
+	text = comma + 1;
+	if (!dfota_partition_name_ok(f.partition) || !digits(&text, &count))
+		return false;
+	if (*text == ',') {
+		text++;
+		if (!digits(&text, &after))
+			return false;
+	}
+	if (*text || count > UINT32_MAX || after > UINT32_MAX)
+		return false;
+	f.count = (uint32_t)count;
+	f.after = (uint32_t)after;
+	*ret = f;
+	return true;
+}
+
+static bool text_set(char *to, const char *value)
+{
+	size_t bytes = strlen(value);
+
+	if (bytes > MODULE_TEXT_MAX)
+		return false;
+	for (size_t i = 0; i < bytes; i++)
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
+			return false;
+	memcpy(to, value, bytes + 1);
+	return true;
+}
+
+static bool value_set(const struct key *key, void *member, const char *value)
+{
+	static const char *const calls[] = { "none", "pdp", "command" };
+
+	switch (key->kind) {
+	case NAME:
+		if (!module_name_ok(value))
+			return false;
+		memcpy(member, value, strlen(value) + 1);
+		return true;
+	case TEXT:
+		return text_set(member, value);
+	case NUMBER:
+		return number(value, false, key->max, member);
+	case BYTES:
+		return number(value, true, key->max, member);
+	case YESNO:
+		*(bool *)member = strcmp(value, "yes") == 0;
+		return *(bool *)member || strcmp(value, "no") == 0;
+	case CALL:
+		for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+			if (strcmp(value, calls[i]) == 0) {
+				*(enum module_call *)member = (enum module_call)i;
+				return true;
+			}
+		}
+		return false;
+	case FAULT:
+		return fault(value, member);
+	}
+	return false;
+}
+
+static int line(void *context, const char *section, const char *name, const char *value)
+{
+	struct load *load = context;
+
+	(void)section; /* headings are for people */
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strcmp(keys[i].name, name) != 0)
+			continue;
+		if (value_set(&keys[i], (char *)load->config + keys[i].offset, value))
+			return 1;
+		if (!load->what)
+			load->what = "the key's value is malformed or out of its bounds";
+		return 0;
+	}
+	if (!load->what)
+		load->what = "there is no such key";
+	return 0;
+}
+
+static int whole(struct module_config *config, const char **what)
+{
+	*what = NULL;
+	if (!*config->project || !*config->version)
+		*what = "project and version must be given";
+	else if (config->context == 0)
+		*what = "context starts at 1";
+	else if (config->call == MODULE_CALL_COMMAND && !*config->call_up)
+		*what = "data-call = command needs data-call-up";
+	if (!*config->model)
+		memcpy(config->model, config->project, strlen(config->project) + 1);
+	return *what ? DFOTA_E_ARGUMENT : 0;
+}
+
+int module_config_load(struct module_config *config, const char *folder, const char *ini_path,
+		       const char **ret_what, int *ret_line)
+{
+	struct load load = { .config = config };
+	char path[PATH_MAX];
+
+	*config = defaults;
+	*ret_line = 0;
+	*ret_what = "there is no such module folder";
+	if (!realpath(folder, config->folder))
+		return DFOTA_E_NOT_FOUND;
+	*ret_what = "module.ini cannot be read";
+	if (!ini_path) {
+		if (!module_path(config, MODULE_INI, path))
+			return DFOTA_E_ARGUMENT;
+		ini_path = path;
+	}
+	*ret_line = ini_parse(ini_path, line, &load);
+	if (*ret_line < 0) {
+		*ret_line = 0;
+		return DFOTA_E_NOT_FOUND;
+	}
+	if (*ret_line > 0) {
+		*ret_what = load.what ? load.what : "the line is malformed";
+		return DFOTA_E_ARGUMENT;
+	}
+	return whole(config, ret_what);
+}
+
+bool module_path(const struct module_config *config, const char *path, char *ret_path)
+{
+	int bytes = *path == '/' ? snprintf(ret_path, PATH_MAX, "%s", path)
+				 : snprintf(ret_path, PATH_MAX, "%s/%s", config->folder, path);
+
+	return bytes > 0 && bytes < PATH_MAX;
+}
+
+char *module_config_text(const char *project, const char *version, const char *trust)
+{
+	static const char format[] =
+		"; Configuration of a file-backed module. Keys in comments show their defaults.\n"
+		"; Sizes take the suffixes K, M and G. Paths that are not absolute lie in this folder.\n"
+		"\n"
+		"[identity]\n"
+		"; Firmware at the first start; state/version tells what runs since.\n"
+		"project = %s\n"
+		"version = %s\n"
+		"; What ATI and AT+CGMI, AT+CGMM, AT+CGSN, AT+CIMI and AT+QCCID tell. model: the project's name.\n"
+		"; manufacturer = Quectel\n"
+		"; model =\n"
+		"; imei = 866425031234567\n"
+		"; imsi = 001010123456789\n"
+		"; iccid = 89860000000000000001\n"
+		"\n"
+		"[upgrade]\n"
+		"; Public keys (PEM) whose packages are installed.\n"
+		"trust = %s\n"
+		"; Largest package, and most work memory (0 = no limit).\n"
+		"; package-max = 1G\n"
+		"; memory-limit = 0\n"
+		"; Journal, redo ring and stash.\n"
+		"; area = state/area\n"
+		"\n"
+		"[store]\n"
+		"; Size of the user file system.\n"
+		"; ufs-bytes = 512M\n"
+		"\n"
+		"[port]\n"
+		"; After a reboot into the upgrade no URC is sent for so long after the host's first command,\n"
+		"; or after the boot while there is none: hosts need time to open the port again.\n"
+		"; urc-settle-ms = 8000\n"
+		"; Least time between two URCs; how long the port is away in a reboot.\n"
+		"; urc-gap-ms = 100\n"
+		"; reboot-ms = 1000\n"
+		"; Send +CME ERROR: <code> from 400 on with AT+CMEE=0 too, as real modules do.\n"
+		"; cme-always = yes\n"
+		"\n"
+		"[download]\n"
+		"; Certificates (PEM) that https servers are checked against; empty: the system's.\n"
+		"; ca-file =\n"
+		"; Network interface or source address; empty: any.\n"
+		"; interface =\n"
+		"; keep-free-bytes = 1M\n"
+		"; connect-timeout-s = 30\n"
+		"; stall-timeout-s = 30\n"
+		"; download-tries = 3\n"
+		"\n"
+		"[data call]\n"
+		"; none: the network of this machine. pdp: the same, once no data call of the host holds the\n"
+		"; APN of `context`. command: data-call-up is run before and data-call-down after a download,\n"
+		"; absolute path and arguments between spaces, without a shell.\n"
+		"; data-call = pdp\n"
+		"; context = 1\n"
+		"; data-call-up =\n"
+		"; data-call-down =\n"
+		"\n"
+		"[tests]\n"
+		"; Faults of the flash, as <partition>,<how many in all>[,<operations that succeed before>].\n"
+		"; fault-read =\n"
+		"; fault-write =\n"
+		"; fault-flush =\n"
+		"; fault-resize =\n";
+	char *text;
+
+	return asprintf(&text, format, project, version, trust) < 0 ? NULL : text;
+}

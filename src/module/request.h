@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What AT+QFOTADL asks of the request.
+ */
+#ifndef DFOTA_MODULE_REQUEST_H
+#define DFOTA_MODULE_REQUEST_H
+
+#include "daemon.h"
+
+/* Both: only when request_busy() is false; on error nothing has begun. The rest goes on by request_turn. */
+int request_local(struct daemon *daemon, const char *name, bool reset) DFOTA_MUST_CHECK;
+int request_url(struct daemon *daemon, const char *text, size_t bytes, bool reset,
+		uint64_t timeout_s) DFOTA_MUST_CHECK;
+
+#endif
