@@ -74,41 +74,51 @@ struct dfota_at_sink {
 	void *context;
 };
 
+/* 16-bit XOR checksum of the file commands: words high byte first, an odd last byte is a high byte. */
+struct dfota_at_checksum {
+	uint16_t sum;
+	bool odd;
+};
+
+#define DFOTA_AT_REGISTERS 13 /* S0..S12; S3, S4 and S5 act, the others are kept only */
+
 /* Private state; visible so that the caller owns the memory (about 28 KiB). */
 struct dfota_at {
 	struct dfota_at_config config;
 	uint64_t now_ms;
 	/* line editing */
-	char line[DFOTA_AT_LINE_MAX + 1];
+	char line[DFOTA_AT_LINE_MAX + 1]; /* what follows "AT" */
 	char last_line[DFOTA_AT_LINE_MAX + 1];
-	char scratch[DFOTA_AT_LINE_MAX + 1 + DFOTA_AT_PARAMS_MAX];
+	char scratch[DFOTA_AT_LINE_MAX + 1];
 	size_t line_bytes;
+	uint64_t line_ms; /* when its last byte came */
 	uint8_t line_state;
-	bool line_overflow, line_bad, skip_lf;
+	bool line_overflow, line_bad;
 	bool echo, verbose, quiet;
-	uint8_t s3, s4, s5, cmee;
-	/* response being built */
-	bool in_command, response_open, output_overflow;
-	/* output ring of bytes, with boundaries between writes */
+	uint8_t s[DFOTA_AT_REGISTERS];
+	uint8_t cmee;
+	/* output: bytes, and where each piece that goes into one write ends */
 	uint8_t output[DFOTA_AT_OUTPUT_MAX];
 	size_t output_bytes;
-	uint16_t chunk_end[DFOTA_AT_URCS_MAX + 8];
-	uint32_t chunk_count;
+	uint16_t piece_end[DFOTA_AT_URCS_MAX + 8];
+	uint32_t piece_count;
+	bool piece_open, piece_echo, lines_open, output_overflow;
 	/* URCs */
 	struct {
 		char text[DFOTA_AT_URC_MAX + 1];
 		bool droppable;
 	} urcs[DFOTA_AT_URCS_MAX];
 	uint32_t urc_count;
-	uint64_t urc_next_ms;
+	uint64_t urc_next_ms;  /* not before */
+	uint64_t urc_since_ms; /* the first one waits since */
 	bool urcs_held;
 	/* data mode */
 	uint8_t mode;
 	struct dfota_at_sink sink;
 	struct dfota_source source;
 	uint64_t data_size, data_done, data_timeout_ms, data_last_ms;
-	uint16_t checksum;
-	uint8_t odd_byte, escape_count;
+	struct dfota_at_checksum data_sum;
+	uint8_t escape_count; /* '+' after a guard time, not yet known to be data */
 	bool ack;
 	int data_error;
 	char data_name[24];
@@ -147,8 +157,8 @@ void dfota_at_line(struct dfota_at *at, const char *format, ...)
 
 /* For handlers that return DFOTA_AT_DATA. Upload: sends CONNECT, takes `size` bytes or until timeout_ms without
  * data or `+++` with 1 s of guard time, then `<name>: <received>,<checksum>` and OK (or the CME code of the
- * sink; 421 on time-out with nothing received is still a normal end, as on real modules: what came is kept).
- * After a normal end in ack mode up to 2047 bytes of 0xFF are swallowed. Download: CONNECT, the source's
+ * sink; a time-out, even with nothing received, is a normal end, as on real modules: what came is kept).
+ * The 0xFF that hosts pad the last block with are ignored like all bytes before an "AT". Download: CONNECT, the source's
  * `size` bytes as the port takes them, then `<name>: <size>,<checksum>` and OK.
  */
 void dfota_at_upload(struct dfota_at *at, const char *name, uint64_t size, uint64_t timeout_ms,
@@ -156,11 +166,7 @@ void dfota_at_upload(struct dfota_at *at, const char *name, uint64_t size, uint6
 void dfota_at_download(struct dfota_at *at, const char *name, uint64_t size,
 		       const struct dfota_source *source);
 
-/* 16-bit XOR checksum of the file commands: words high byte first, an odd last byte is a high byte. */
-struct dfota_at_checksum {
-	uint16_t sum;
-	bool odd;
-};
+/* Adds bytes to the checksum, which starts zeroed. Any split gives the same. */
 void dfota_at_checksum_add(struct dfota_at_checksum *checksum, const uint8_t *bytes, size_t count);
 
 /* English text of a CME code; never NULL. */
