@@ -109,6 +109,12 @@ class Site:
             raise AssertionError(f"dfota {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
+    def plain(self, version="v12"):
+        """One version of a tiny firmware, for tests that upgrade nothing."""
+        rng = random.Random(7)
+        write_firmware(self.folder / version, version, {name: rng.randbytes(5000) for name in ("boot", "system", "modem")})
+        self.keys()
+
     def synthetic(self, seed=1, scale=1):
         """v12 and v13 of five partitions, about 1.3 MB in all; tz stays the same."""
         rng = random.Random(seed)
@@ -130,9 +136,12 @@ class Site:
         self.keys_and_packages()
         return "real images"
 
-    def keys_and_packages(self):
+    def keys(self):
         self.key = self.folder / "release"
         self.tool("keygen", self.key)
+
+    def keys_and_packages(self):
+        self.keys()
         self.up = self.pack("v12", "v13", "up.zip")
         self.down = self.pack("v13", "v12", "down.zip")
 
