@@ -8,6 +8,8 @@
  */
 #include "dfota/record.h"
 
+#include "mutant.h"
+
 #define HEADER_BYTES  24u
 #define RECORD_BYTES  (HEADER_BYTES + DFOTA_RECORD_PAYLOAD_MAX)
 #define BLOCK_MIN     4096u /* no physical sector is larger */
@@ -43,16 +45,6 @@ static uint64_t slot_offset(const struct dfota_record_store *store, uint32_t blo
 	       (uint64_t)slot * page_bytes_of(store->flash);
 }
 
-/* A passing fault must not make an older record the newest one. */
-static int read_stubborn(struct dfota_flash *flash, uint64_t offset, void *buffer, size_t bytes)
-{
-	int error = DFOTA_E_READ;
-
-	for (int i = 0; error && i < READ_ATTEMPTS; i++)
-		error = dfota_flash_read(flash, offset, buffer, bytes);
-	return error;
-}
-
 /* True when `page` holds a record of this store. */
 static bool record_ok(const struct dfota_record_store *store, const uint8_t *page)
 {
@@ -60,7 +52,24 @@ static bool record_ok(const struct dfota_record_store *store, const uint8_t *pag
 
 	return dfota_get32(page) == store->tag && bytes > 0 && bytes <= DFOTA_RECORD_PAYLOAD_MAX &&
 	       dfota_get64(page + 8) > 0 && dfota_get64(page + 8) < UINT64_MAX &&
-	       dfota_get32(page + 4) == dfota_crc32c(0, page + 8, HEADER_BYTES - 8 + bytes);
+	       (MUTANT(NO_CRC) ||
+		dfota_get32(page + 4) == dfota_crc32c(0, page + 8, HEADER_BYTES - 8 + bytes));
+}
+
+/* Reads a slot into `page`; true when it holds a record. A read that fails or flips a bit this
+ * once must not make an older record the newest one: it is tried again.
+ */
+static bool record_read(struct dfota_record_store *store, uint64_t at, bool *ret_readable)
+{
+	*ret_readable = false;
+	for (int i = 0; i < READ_ATTEMPTS; i++) {
+		if (dfota_flash_read(store->flash, at, store->page, RECORD_BYTES))
+			continue;
+		*ret_readable = true;
+		if (record_ok(store, store->page))
+			return true;
+	}
+	return false;
 }
 
 static void record_take(struct dfota_record_store *store, uint32_t block, uint32_t slot)
@@ -98,17 +107,17 @@ int dfota_record_store_open(struct dfota_record_store *store, struct dfota_flash
 	for (uint32_t i = 0; i < DFOTA_RECORD_BLOCKS * store->slots; i++) {
 		uint32_t block = i / store->slots, slot = i % store->slots;
 		uint64_t at = slot_offset(store, block, slot);
+		bool can_read;
 
 		if (!dfota_inside(at, RECORD_BYTES, flash->geometry.size_bytes))
 			continue;
 		there++;
-		if (read_stubborn(flash, at, store->page, RECORD_BYTES))
-			continue;
-		readable++;
-		if (record_ok(store, store->page))
+		if (record_read(store, at, &can_read))
 			record_take(store, block, slot);
+		readable += can_read;
 	}
-	store->last_generation = store->generation;
+	/* One was perhaps being written when power went, and may read well some day. */
+	store->last_generation = store->generation + 1;
 	return there > 0 && readable == 0 ? DFOTA_E_READ : 0;
 }
 
@@ -123,7 +132,7 @@ static uint32_t victim(const struct dfota_record_store *store)
 {
 	uint32_t best = DFOTA_RECORD_BLOCKS;
 
-	for (uint32_t i = 0; i < DFOTA_RECORD_BLOCKS; i++) {
+	for (uint32_t i = 0; i < DFOTA_RECORD_BLOCKS - MUTANT(TWO_BLOCKS); i++) {
 		if (store->generation && i == store->newest_block)
 			continue;
 		if (best == DFOTA_RECORD_BLOCKS ||
@@ -170,7 +179,7 @@ static int page_write(struct dfota_record_store *store, uint32_t block, uint32_t
 	int error;
 
 	/* What the record speaks of must be durable before the record can be. */
-	error = dfota_flash_flush(store->flash);
+	error = MUTANT(NO_FLUSH_BEFORE) ? 0 : dfota_flash_flush(store->flash);
 	if (error)
 		return error;
 	if (slot == 0)
@@ -179,7 +188,7 @@ static int page_write(struct dfota_record_store *store, uint32_t block, uint32_t
 		error = dfota_flash_write(store->flash, at, store->page, bytes);
 	if (error)
 		return error;
-	error = dfota_flash_flush(store->flash);
+	error = MUTANT(NO_FLUSH_AFTER) ? 0 : dfota_flash_flush(store->flash);
 	if (error)
 		return error;
 	return page_prove(store, at, bytes);
@@ -218,7 +227,7 @@ int dfota_record_put(struct dfota_record_store *store, const void *payload, size
 
 int dfota_record_refresh(struct dfota_record_store *store)
 {
-	if (store->generation == 0)
+	if (store->generation == 0 || MUTANT(NO_REFRESH))
 		return 0;
 	store->fresh = true;
 	return dfota_record_put(store, store->payload, store->payload_bytes);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to the room: what one call of the updater knows. All of it lives in the caller's work
+ * memory.
+ *
+ * Files: journal.c says where we are; partition.c walks one delta and knows which old bytes are
+ * left; area.c keeps ring and stash; prove.c compares flash with digests; check.c does all that
+ * comes before the first write, and after a restart; step.c does one step; updater.c puts them
+ * together.
+ */
+#ifndef DFOTA_UPDATER_ENGINE_H
+#define DFOTA_UPDATER_ENGINE_H
+
+#include "dfota/codec.h"
+#include "dfota/updater.h"
+#include "mutant.h"
+
+#define UPDATER_IO_BYTES 16384u
+#define UPDATER_ENGINE_MAX                                                                         \
+	40960u /* bytes of struct engine, the same on every CPU: stands in manifests */
+#define UPDATER_PAD_BYTES   4096u /* behind the segment, for the padding of its last page */
+#define UPDATER_DIGEST_PART 16	  /* bytes of a step's target and chunk digests; of the source 8 */
+
+/* A copy in the stash that this step or a later one reads. */
+struct live_copy {
+	uint64_t old_offset;
+	uint32_t bytes, stash_offset;
+	uint32_t owner, last_reader; /* steps */
+};
+
+struct journal {
+	enum dfota_updater_phase phase;
+	uint8_t sha256[DFOTA_SHA256_BYTES];
+	char version[DFOTA_VERSION_MAX + 1];
+	uint32_t partition, step, unit;
+};
+
+struct layout {
+	uint64_t ring_at, stash_at, bytes;
+	uint32_t stash_stride; /* bytes of the area that one stash block takes */
+};
+
+/* Bytes of the delta, seen from 0. */
+struct window {
+	const struct dfota_source *source;
+	uint64_t at, bytes;
+};
+
+/* The partition at hand and its step at hand. */
+struct partition {
+	uint32_t index;
+	const struct dfota_manifest_partition *row;
+	struct dfota_flash *flash;
+	struct dfota_delta delta;
+	struct dfota_delta_cursor cursor;
+	struct dfota_codec *codec;
+	uint8_t *segment;	  /* one segment and UPDATER_PAD_BYTES */
+	uint8_t *gone;		  /* bit per unit: old bytes are overwritten, or about to be */
+	struct live_copy *copies; /* sorted by old_offset */
+	uint32_t copy_count;
+	/* step */
+	struct dfota_delta_step step;
+	uint32_t step_index;
+	uint64_t chunk_at, offset, new_bytes, old_bytes;
+};
+
+struct engine {
+	const struct dfota_updater_config *config;
+	const struct dfota_manifest *manifest;
+	struct dfota_updater_report *report;
+	struct dfota_digest digest;
+	struct dfota_flash *flashes[DFOTA_PARTITIONS_MAX]; /* by the manifest's order */
+	struct dfota_record_store store;
+	struct journal journal; /* newest record */
+	bool mine;		/* it is of the package at hand, and flash a mixture */
+	struct layout layout;
+	struct partition part;
+	uint8_t *memory; /* for the partition at hand */
+	bool rehearsing; /* all old bytes are still on flash */
+	bool resuming;	 /* the next written step may have been in flight */
+	int percent;
+	uint64_t work_done, work_total; /* of the phase that percent tells of */
+	int percent_from, percent_to;
+	uint8_t io[UPDATER_IO_BYTES];
+};
+
+static inline uint64_t updater_round_up(uint64_t value, uint64_t to)
+{
+	return dfota_ceil_div64(value, to) * to;
+}
+
+static inline uint32_t updater_units(const struct partition *p)
+{
+	return (uint32_t)dfota_ceil_div64(p->new_bytes, p->delta.header.unit_bytes);
+}
+
+static inline bool updater_changed(const struct partition *p, uint32_t unit)
+{
+	return (p->step.changed_units >> unit & 1) != 0;
+}
+
+/* Bytes of unit `unit` of the segment at hand. */
+static inline size_t updater_unit_bytes(const struct partition *p, uint32_t unit)
+{
+	uint32_t bytes = p->delta.header.unit_bytes;
+
+	return (size_t)dfota_min64(bytes, p->new_bytes - (uint64_t)unit * bytes);
+}
+
+static inline bool updater_written(const struct dfota_delta_step *step)
+{
+	return step->kind == DFOTA_STEP_DIRECT || step->kind == DFOTA_STEP_REDO;
+}
+
+/* ---- telling (updater.c) ------------------------------------------------------------------ */
+
+/* Notes where `error` happened, unless a place nearer to it has done so; returns it. */
+int updater_fail(struct engine *e, enum dfota_where where, int error);
+void updater_event(struct engine *e, enum dfota_updater_event event, int64_t a, int64_t b);
+/* The work that follows is told as from..to percent. */
+void updater_work(struct engine *e, int from, int to, uint64_t total);
+void updater_worked(struct engine *e, uint64_t bytes);
+/* DFOTA_E_STOPPED when asked to. */
+int updater_stopped(struct engine *e) DFOTA_MUST_CHECK;
+
+/* ---- journal.c --------------------------------------------------------------------------- */
+
+int updater_journal_open(struct engine *e) DFOTA_MUST_CHECK;
+/* True when the journal is of the package at hand. */
+bool updater_journal_mine(const struct engine *e);
+/* Records `phase` at the step at hand; durable when it returns 0. */
+int updater_journal_put(struct engine *e, enum dfota_updater_phase phase,
+			uint32_t unit) DFOTA_MUST_CHECK;
+
+/* ---- partition.c -------------------------------------------------------------------------- */
+
+/* Opens delta and codec and checks the index; the step at hand is before the first. */
+int updater_partition_open(struct engine *e, uint32_t index) DFOTA_MUST_CHECK;
+/* Moves to the next step; DFOTA_E_NOT_FOUND after the last. */
+int updater_partition_next(struct engine *e) DFOTA_MUST_CHECK;
+/* Next stash copy of the step, remembered for later steps; DFOTA_E_NOT_FOUND after the last. */
+int updater_partition_copy(struct engine *e, struct dfota_delta_copy *ret_copy) DFOTA_MUST_CHECK;
+/* From now on the old bytes of the step's changed units are not to be read. */
+void updater_partition_gone(struct engine *e);
+/* For a step that is done already: its copies and its changed units. */
+int updater_partition_pass(struct engine *e) DFOTA_MUST_CHECK;
+/* Old bytes from flash; DFOTA_E_CORRUPT (of the package) when any is gone. */
+int updater_old_read(struct engine *e, uint64_t offset, uint8_t *out,
+		     size_t bytes) DFOTA_MUST_CHECK;
+/* Decodes the step's chunk into `segment` and compares both digests. */
+int updater_partition_decode(struct engine *e) DFOTA_MUST_CHECK;
+
+/* ---- area.c ------------------------------------------------------------------------------- */
+
+/* Where ring and stash lie on an area of this geometry. */
+int updater_layout(struct dfota_package *package, const struct dfota_flash_geometry *area,
+		   struct layout *ret_layout) DFOTA_MUST_CHECK;
+/* Makes the step's stash copies, durably. */
+int updater_stash_make(struct engine *e) DFOTA_MUST_CHECK;
+int updater_stash_read(struct engine *e, uint32_t stash_offset, uint8_t *out,
+		       size_t bytes) DFOTA_MUST_CHECK;
+/* Puts the changed units of `segment` into the ring, durably. */
+int updater_ring_stage(struct engine *e) DFOTA_MUST_CHECK;
+/* Fills `segment` from ring and flash and compares it with the step's digest. */
+int updater_ring_load(struct engine *e) DFOTA_MUST_CHECK;
+
+/* ---- prove.c ------------------------------------------------------------------------------ */
+
+/* SHA-256 of a range of flash; `back` reads past caches. DFOTA_E_CONTENT when flash is shorter. */
+int updater_range_digest(struct engine *e, struct dfota_flash *flash, uint64_t offset,
+			 uint64_t bytes, bool back,
+			 uint8_t ret_sha256[DFOTA_SHA256_BYTES]) DFOTA_MUST_CHECK;
+/* The step's range holds its old (new) bytes: else DFOTA_E_CONTENT. */
+int updater_source_prove(struct engine *e) DFOTA_MUST_CHECK;
+int updater_target_prove(struct engine *e) DFOTA_MUST_CHECK;
+/* The units that the step leaves alone are on flash as in `segment`: else DFOTA_E_CONTENT. */
+int updater_rest_prove(struct engine *e) DFOTA_MUST_CHECK;
+/* Reads back and compares: else DFOTA_E_READBACK. */
+int updater_compare(struct engine *e, struct dfota_flash *flash, uint64_t offset,
+		    const uint8_t *data, size_t bytes) DFOTA_MUST_CHECK;
+
+/* ---- check.c ------------------------------------------------------------------------------ */
+
+/* Project, versions, partitions, sizes, memory, area and room to grow. */
+int updater_fit_check(struct engine *e, uint64_t memory_bytes) DFOTA_MUST_CHECK;
+/* Every partition holds the old image; *ret_new true (and 0) when all hold the new one. */
+int updater_contents_check(struct engine *e, bool *ret_new) DFOTA_MUST_CHECK;
+/* Decodes every segment without writing. */
+int updater_rehearse(struct engine *e) DFOTA_MUST_CHECK;
+/* After a restart: every step's range is as the journal says. */
+int updater_resume_check(struct engine *e) DFOTA_MUST_CHECK;
+
+/* ---- step.c ------------------------------------------------------------------------------- */
+
+/* After a restart: the step at hand, which may have been in flight, has not written anything to the
+ * partition, says the journal.
+ */
+bool updater_step_untouched(const struct engine *e);
+/* Does the step at hand, from where the journal left it. */
+int updater_step_do(struct engine *e) DFOTA_MUST_CHECK;
+
+#endif

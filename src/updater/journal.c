@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The journal: one record store whose value says how far which upgrade has come.
+ *
+ * Payload: format, phase, two zero bytes, partition, step, unit, manifest's SHA-256, bytes of the
+ * version, version. The format also stands for the layout of the area.
+ */
+#include "engine.h"
+
+#define JOURNAL_TAG    0x4c4e524au /* "JRNL" */
+#define JOURNAL_FORMAT 1
+#define SHA256_AT      16
+#define VERSION_AT     (SHA256_AT + DFOTA_SHA256_BYTES)
+#define PAYLOAD_BYTES  (VERSION_AT + 1 + DFOTA_VERSION_MAX)
+
+static void payload_put(uint8_t p[PAYLOAD_BYTES], const struct journal *journal)
+{
+	size_t bytes = strnlen(journal->version, DFOTA_VERSION_MAX);
+
+	memset(p, 0, PAYLOAD_BYTES);
+	p[0] = JOURNAL_FORMAT;
+	p[1] = (uint8_t)journal->phase;
+	dfota_put32(p + 4, journal->partition);
+	dfota_put32(p + 8, journal->step);
+	dfota_put32(p + 12, journal->unit);
+	memcpy(p + SHA256_AT, journal->sha256, DFOTA_SHA256_BYTES);
+	p[VERSION_AT] = (uint8_t)bytes;
+	memcpy(p + VERSION_AT + 1, journal->version, bytes);
+}
+
+static int payload_get(const uint8_t *p, size_t bytes, struct journal *ret_journal)
+{
+	struct journal journal = { 0 };
+
+	if (p[0] > JOURNAL_FORMAT)
+		return DFOTA_E_FORMAT;
+	if (bytes != PAYLOAD_BYTES || p[0] != JOURNAL_FORMAT || p[1] == DFOTA_PHASE_NONE ||
+	    p[1] >= DFOTA_PHASE_COUNT || p[VERSION_AT] > DFOTA_VERSION_MAX)
+		return DFOTA_E_INTERNAL; /* its CRC was right */
+	journal.phase = (enum dfota_updater_phase)p[1];
+	journal.partition = dfota_get32(p + 4);
+	journal.step = dfota_get32(p + 8);
+	journal.unit = dfota_get32(p + 12);
+	memcpy(journal.sha256, p + SHA256_AT, DFOTA_SHA256_BYTES);
+	memcpy(journal.version, p + VERSION_AT + 1, p[VERSION_AT]);
+	*ret_journal = journal;
+	return 0;
+}
+
+static int journal_load(struct dfota_record_store *store, struct dfota_flash *area,
+			struct journal *ret_journal)
+{
+	const uint8_t *payload;
+	size_t bytes;
+	int error = dfota_record_store_open(store, area, 0, JOURNAL_TAG);
+
+	if (error)
+		return error;
+	payload = dfota_record_get(store, &bytes);
+	if (!payload) {
+		*ret_journal = (struct journal){ .phase = DFOTA_PHASE_NONE };
+		return 0;
+	}
+	return payload_get(payload, bytes, ret_journal);
+}
+
+int updater_journal_open(struct engine *e)
+{
+	return updater_fail(e, DFOTA_WHERE_JOURNAL,
+			    journal_load(&e->store, e->config->area, &e->journal));
+}
+
+bool updater_journal_mine(const struct engine *e)
+{
+	return e->journal.phase != DFOTA_PHASE_NONE &&
+	       memcmp(e->journal.sha256, e->manifest->sha256, DFOTA_SHA256_BYTES) == 0;
+}
+
+int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32_t unit)
+{
+	struct journal journal = {
+		.phase = phase,
+		.partition = e->part.index,
+		.step = e->part.step_index,
+		.unit = unit,
+	};
+	uint8_t payload[PAYLOAD_BYTES];
+	int error;
+
+	memcpy(journal.sha256, e->manifest->sha256, DFOTA_SHA256_BYTES);
+	memcpy(journal.version, e->manifest->to, sizeof(journal.version));
+	payload_put(payload, &journal);
+	e->report->writes++;
+	error = dfota_record_put(&e->store, payload, sizeof(payload));
+	if (error)
+		return updater_fail(e, DFOTA_WHERE_JOURNAL, error);
+	e->journal = journal;
+	return 0;
+}
+
+bool dfota_updater_phase_mixed(enum dfota_updater_phase phase)
+{
+	switch (phase) {
+	case DFOTA_PHASE_INTENT:
+	case DFOTA_PHASE_STASHED:
+	case DFOTA_PHASE_PREPARED:
+	case DFOTA_PHASE_UNIT:
+	case DFOTA_PHASE_DONE:
+	case DFOTA_PHASE_VERIFIED:
+		return true;
+	case DFOTA_PHASE_NONE:
+	case DFOTA_PHASE_COMMIT:
+	case DFOTA_PHASE_ABANDONED:
+	case DFOTA_PHASE_COUNT:
+		break;
+	}
+	return false;
+}
+
+int dfota_updater_status(struct dfota_flash *area, struct dfota_updater_status *ret_status)
+{
+	struct dfota_record_store store;
+	struct journal journal;
+	int error = journal_load(&store, area, &journal);
+
+	if (error)
+		return error;
+	*ret_status = (struct dfota_updater_status){
+		.phase = journal.phase,
+		.partition = journal.partition,
+		.step = journal.step,
+		.unit = journal.unit,
+	};
+	memcpy(ret_status->package_sha256, journal.sha256, sizeof(journal.sha256));
+	memcpy(ret_status->version, journal.version, sizeof(journal.version));
+	return 0;
+}

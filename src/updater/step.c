@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One step: the only place that overwrites a partition's old bytes.
+ *
+ * Order, each line durable before the next: stash copies, STASHED; (REDO) changed units in the
+ * ring, PREPARED; units in place, (REDO) UNIT after each; DONE. A restart takes up behind the
+ * newest record. Until PREPARED a REDO step has written nothing, and a DIRECT step reads nothing
+ * that it writes: both can be decoded again. What may have been in flight when power went is
+ * written again even if it reads well.
+ */
+#include "engine.h"
+
+static int unit_compare(struct engine *e, uint32_t unit)
+{
+	struct partition *p = &e->part;
+	size_t within = (size_t)unit * p->delta.header.unit_bytes;
+
+	return updater_compare(e, p->flash, p->offset + within, p->segment + within,
+			       updater_unit_bytes(p, unit));
+}
+
+static int unit_write(struct engine *e, uint32_t unit)
+{
+	struct partition *p = &e->part;
+	const struct dfota_flash_geometry *geometry = &p->flash->geometry;
+	size_t within = (size_t)unit * p->delta.header.unit_bytes;
+	size_t bytes = updater_unit_bytes(p, unit);
+	uint64_t room =
+	    geometry->size_bytes - dfota_min64(geometry->size_bytes, p->offset + within);
+	size_t whole = (size_t)dfota_min64(updater_round_up(bytes, geometry->write_bytes), room);
+
+	if (MUTANT(SKIP_IF_RIGHT) && unit_compare(e, unit) == 0)
+		return 0;
+	e->report->writes++;
+	e->report->bytes_written += bytes;
+	if (whole > bytes)
+		memset(p->segment + within + bytes, geometry->erased_value, whole - bytes);
+	return updater_fail(
+	    e, DFOTA_WHERE_PARTITION,
+	    dfota_flash_replace(p->flash, p->offset + within, p->segment + within, whole));
+}
+
+static int flush(struct engine *e)
+{
+	return updater_fail(e, DFOTA_WHERE_PARTITION,
+			    MUTANT(NO_FLUSH_UNITS) ? 0 : dfota_flash_flush(e->part.flash));
+}
+
+static int units_write_together(struct engine *e)
+{
+	struct partition *p = &e->part;
+	int error = 0;
+
+	for (uint32_t u = 0; !error && u < updater_units(p); u++)
+		if (updater_changed(p, u))
+			error = unit_write(e, u);
+	if (!error)
+		error = flush(e);
+	for (uint32_t u = 0; !error && u < updater_units(p); u++)
+		if (updater_changed(p, u))
+			error = updater_fail(e, DFOTA_WHERE_PARTITION, unit_compare(e, u));
+	return error;
+}
+
+static uint32_t last_changed(const struct partition *p)
+{
+	return 63u - (uint32_t)__builtin_clzll(p->step.changed_units);
+}
+
+/* Units before `first` are in place already, says the journal: written only if they do not read so.
+ */
+static int units_write_singly(struct engine *e, uint32_t first)
+{
+	struct partition *p = &e->part;
+
+	for (uint32_t u = 0; u < updater_units(p); u++) {
+		int error;
+
+		if (!updater_changed(p, u) || (u < first && unit_compare(e, u) == 0))
+			continue;
+		error = unit_write(e, u);
+		if (!error)
+			error = flush(e);
+		if (!error)
+			error = updater_fail(e, DFOTA_WHERE_PARTITION, unit_compare(e, u));
+		if (!error && u >= first && u != last_changed(p))
+			error = updater_journal_put(e, DFOTA_PHASE_UNIT, u);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int direct_do(struct engine *e)
+{
+	int error;
+
+	/* Before decoding: a step that reads what it writes is no DIRECT one. */
+	updater_partition_gone(e);
+	error = updater_partition_decode(e);
+	if (!error)
+		error = updater_rest_prove(e);
+	return error ? error : units_write_together(e);
+}
+
+static int redo_do(struct engine *e, const struct journal *left)
+{
+	uint32_t first = left->phase == DFOTA_PHASE_UNIT ? left->unit + 1 : 0;
+	int error;
+
+	if (left->phase == DFOTA_PHASE_PREPARED || left->phase == DFOTA_PHASE_UNIT) {
+		error = updater_ring_load(e);
+	} else {
+		error = updater_partition_decode(e);
+		if (!error)
+			error = updater_rest_prove(e);
+		if (!error && !MUTANT(NO_RING))
+			error = updater_ring_stage(e);
+		if (!error && !MUTANT(NO_PREPARED))
+			error = updater_journal_put(e, DFOTA_PHASE_PREPARED, 0);
+	}
+	if (error)
+		return error;
+	updater_partition_gone(e);
+	return units_write_singly(e, first);
+}
+
+/* Remembers the copies; makes them unless the journal says that they are there. */
+static int copies_do(struct engine *e, bool stashed)
+{
+	struct dfota_delta_copy copy;
+	int error;
+
+	if (e->part.step.copies > 0 && !stashed) {
+		error = updater_stash_make(e);
+		return error || MUTANT(NO_STASHED) ? error
+						   : updater_journal_put(e, DFOTA_PHASE_STASHED, 0);
+	}
+	do
+		error = updater_partition_copy(e, &copy);
+	while (!error);
+	return error == DFOTA_E_NOT_FOUND ? 0 : error;
+}
+
+/* What the journal tells of this step: its phase, or NONE. */
+static struct journal left_here(const struct engine *e)
+{
+	const struct journal *journal = &e->journal;
+	bool within = journal->phase == DFOTA_PHASE_STASHED ||
+		      journal->phase == DFOTA_PHASE_PREPARED || journal->phase == DFOTA_PHASE_UNIT;
+
+	if (e->resuming && within && journal->partition == e->part.index &&
+	    journal->step == e->part.step_index)
+		return *journal;
+	return (struct journal){ .phase = DFOTA_PHASE_NONE };
+}
+
+static bool is_prepared(const struct journal *left)
+{
+	return left->phase == DFOTA_PHASE_PREPARED || left->phase == DFOTA_PHASE_UNIT;
+}
+
+/* A DIRECT step may have begun to write once its copies were made, without a record of it. */
+bool updater_step_untouched(const struct engine *e)
+{
+	struct journal left = left_here(e);
+
+	if (!e->resuming)
+		return true;
+	if (e->part.step.kind == DFOTA_STEP_REDO)
+		return !is_prepared(&left);
+	return e->part.step.copies > 0 && left.phase == DFOTA_PHASE_NONE;
+}
+
+static int written_step_do(struct engine *e)
+{
+	struct journal left = left_here(e);
+	bool redo = e->part.step.kind == DFOTA_STEP_REDO;
+	bool stashed = left.phase != DFOTA_PHASE_NONE;
+	bool prepared = is_prepared(&left), untouched = updater_step_untouched(e);
+	int error;
+
+	if (prepared && !redo)
+		return updater_fail(e, DFOTA_WHERE_JOURNAL, DFOTA_E_INTERNAL);
+	e->resuming = false;
+	if (untouched) {
+		error = updater_source_prove(e);
+		if (error)
+			return error;
+	}
+	error = copies_do(e, stashed);
+	if (!error)
+		error = redo ? redo_do(e, &left) : direct_do(e);
+	return error ? error : updater_journal_put(e, DFOTA_PHASE_DONE, 0);
+}
+
+int updater_step_do(struct engine *e)
+{
+	switch ((enum dfota_step_kind)e->part.step.kind) {
+	case DFOTA_STEP_UNCHANGED:
+		return updater_target_prove(e);
+	case DFOTA_STEP_TAIL:
+		return updater_source_prove(e);
+	case DFOTA_STEP_DIRECT:
+	case DFOTA_STEP_REDO:
+		return written_step_do(e);
+	case DFOTA_STEP_KIND_COUNT:
+		break;
+	}
+	return updater_fail(e, DFOTA_WHERE_PACKAGE, DFOTA_E_CORRUPT);
+}
