@@ -100,10 +100,26 @@ static int partition_pack(struct pack *pack, struct dfota_pkgbuild *build, uint3
 	return error;
 }
 
+/* The first partition of `a` that `b` does not have, or NULL. */
+static const char *partition_missing(const struct dfota_firmware *a, const struct dfota_firmware *b)
+{
+	for (uint32_t i = 0; i < a->partition_count; i++) {
+		uint32_t j = 0;
+
+		while (j < b->partition_count &&
+		       strcmp(a->partitions[i].name, b->partitions[j].name) != 0)
+			j++;
+		if (j == b->partition_count)
+			return a->partitions[i].name;
+	}
+	return NULL;
+}
+
 /* Both folders must be of one project and have the same partitions: a package has no way to add or drop one. */
 static int folders_match(const struct pack *pack)
 {
 	const struct dfota_firmware *a = &pack->old_firmware, *b = &pack->new_firmware;
+	const char *lone;
 
 	if (strcmp(a->project, b->project) != 0) {
 		cli_error("pack", "%s is of project %s, %s of %s", pack->old_folder, a->project,
@@ -115,15 +131,12 @@ static int folders_match(const struct pack *pack)
 			  a->version);
 		return DFOTA_E_VERSION;
 	}
-	for (uint32_t i = 0; i < a->partition_count || i < b->partition_count; i++) {
-		const char *x = i < a->partition_count ? a->partitions[i].name : NULL;
-		const char *y = i < b->partition_count ? b->partitions[i].name : NULL;
-
-		if (!x || !y || strcmp(x, y) != 0) {
-			cli_error("pack", "the folders do not have the same partitions: %s.img is in one only",
-				  x ? x : y);
-			return DFOTA_E_MANIFEST;
-		}
+	lone = partition_missing(a, b);
+	lone = lone ? lone : partition_missing(b, a);
+	if (lone) {
+		cli_error("pack", "the folders do not have the same partitions: %s.img is in one only",
+			  lone);
+		return DFOTA_E_MANIFEST;
 	}
 	return 0;
 }
