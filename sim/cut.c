@@ -80,6 +80,16 @@ void sim_pend(struct sim_flash *flash, enum sim_op op, uint64_t offset, const vo
 	apply(flash, flash->view, &flash->flash.geometry.size_bytes, pending);
 }
 
+uint32_t sim_open(const struct sim_power *power)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < power->flash_count; i++)
+		for (const struct sim_pending *p = power->flashes[i]->pending; p; p = p->next)
+			count++;
+	return count;
+}
+
 void sim_forget(struct sim_flash *flash)
 {
 	while (flash->pending) {
@@ -122,12 +132,14 @@ static void garbage(struct sim_flash *flash, uint64_t offset, uint64_t bytes)
 		flash->medium[offset + i] = (uint8_t)sim_random(&flash->power->random);
 }
 
-/* Half of the tears are a prefix cut at any byte, half any subset of the sectors. */
+/* As told, else half of the tears are a prefix cut at any byte, half any subset of the sectors. */
 static void torn(struct sim_flash *flash, const struct sim_pending *pending)
 {
 	uint64_t *random = &flash->power->random;
-	bool prefix = sim_random(random) % 2 == 0;
-	uint64_t end = prefix && pending->bytes ? sim_random(random) % pending->bytes : 0;
+	uint64_t tear = flash->power->tear;
+	bool prefix = tear || sim_random(random) % 2 == 0;
+	uint64_t chance = prefix && pending->bytes ? sim_random(random) % pending->bytes : 0;
+	uint64_t end = tear ? dfota_min64(tear - 1, pending->bytes) : chance;
 	uint8_t erased = flash->flash.geometry.erased_value;
 
 	for (uint64_t at = 0; at < pending->bytes; at += SECTOR) {
@@ -184,11 +196,16 @@ static void decay(struct sim_flash *flash)
 }
 
 /* How the operations that no flush has covered end: all gone, all there, or each on its own. */
-static enum sim_outcome loose_end(struct sim_power *power, uint64_t mood)
+static enum sim_outcome loose_end(struct sim_power *power, uint64_t mood, uint64_t *told)
 {
 	static const enum sim_outcome ends[] = { SIM_NONE, SIM_DONE, SIM_TORN, SIM_GARBAGE,
 						 SIM_UNSTABLE };
+	uint64_t digit = *told % SIM_OUTCOME_COUNT;
 
+	if (power->ends) {
+		*told /= SIM_OUTCOME_COUNT;
+		return (enum sim_outcome)digit;
+	}
 	if (mood == 0)
 		return SIM_NONE;
 	if (mood == 1)
@@ -198,7 +215,7 @@ static enum sim_outcome loose_end(struct sim_power *power, uint64_t mood)
 
 void sim_cut(struct sim_power *power, struct sim_flash *in_flight)
 {
-	uint64_t mood;
+	uint64_t mood, told = power->ends - 1;
 
 	power->random =
 	    power->seed ^ (power->cut_at * 0x2545f4914f6cdd1du) ^ ((uint64_t)power->outcome << 56);
@@ -213,10 +230,10 @@ void sim_cut(struct sim_power *power, struct sim_flash *in_flight)
 			bool hit = flash == in_flight && !pending->next;
 
 			/* A cut in a flush: the outcome is that of all it was to make durable. */
-			if (hit || (!in_flight && mood == 3))
+			if (hit || (!in_flight && !power->ends && mood == 3))
 				settle_as(flash, pending, power->outcome);
 			else
-				settle_as(flash, pending, loose_end(power, mood));
+				settle_as(flash, pending, loose_end(power, mood, &told));
 		}
 		sim_forget(flash);
 	}

@@ -41,26 +41,44 @@ static bool fault_hits(struct sim_flash *flash, enum sim_op op, uint64_t offset,
 	return true;
 }
 
+/* A fault that is to flip a bit instead. */
+static bool flips(const struct sim_flash *flash, enum sim_op op, uint8_t *bytes, size_t count)
+{
+	uint64_t bit = flash->faults[op].flip;
+
+	if (!bit || !count)
+		return false;
+	bit = (bit - 1) % (count * 8);
+	bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	return true;
+}
+
 static int sim_read(void *context, uint64_t offset, void *buffer, size_t bytes)
 {
 	struct sim_flash *flash = context;
 
-	if (flash->power->off || fault_hits(flash, SIM_READ, offset, bytes))
+	if (flash->power->off)
 		return DFOTA_E_READ;
 	memcpy(buffer, flash->view + offset, bytes);
-	return 0;
+	return fault_hits(flash, SIM_READ, offset, bytes) && !flips(flash, SIM_READ, buffer, bytes)
+		   ? DFOTA_E_READ
+		   : 0;
 }
 
 /* From the medium, so that a missing flush shows at once; a lying one must not. */
 static int sim_read_back(void *context, uint64_t offset, void *buffer, size_t bytes)
 {
 	struct sim_flash *flash = context;
-	bool lying = flash->power->ignore_flush || flash->power->lose_write;
+	const struct sim_power *power = flash->power;
+	bool lying = power->ignore_flush || power->lose_write || power->no_read_back;
 
-	if (flash->power->off || fault_hits(flash, SIM_READ_BACK, offset, bytes))
+	if (power->off)
 		return DFOTA_E_READ;
 	memcpy(buffer, (lying ? flash->view : flash->medium) + offset, bytes);
-	return 0;
+	return fault_hits(flash, SIM_READ_BACK, offset, bytes) &&
+		       !flips(flash, SIM_READ_BACK, buffer, bytes)
+		   ? DFOTA_E_READ
+		   : 0;
 }
 
 /* Queues an operation and says whether power goes with it. */
@@ -69,6 +87,8 @@ static bool operation(struct sim_flash *flash, enum sim_op op, uint64_t offset, 
 {
 	struct sim_power *power = flash->power;
 
+	if (power->watch)
+		power->watch(power->watch_context, flash, op, offset, data, bytes, sim_open(power));
 	if (op != SIM_FLUSH)
 		sim_pend(flash, op, offset, data, bytes);
 	if (++power->operations != power->cut_at)
@@ -85,6 +105,19 @@ static bool erased_here(const struct sim_flash *flash, uint64_t offset, size_t b
 	return true;
 }
 
+/* The caller is told nothing of the bit. */
+static int write_flipped(struct sim_flash *flash, uint64_t offset, const void *data, size_t bytes)
+{
+	uint8_t *flipped = sim_alloc(bytes);
+	bool cut;
+
+	memcpy(flipped, data, bytes);
+	(void)flips(flash, SIM_WRITE, flipped, bytes);
+	cut = operation(flash, SIM_WRITE, offset, flipped, bytes);
+	free(flipped);
+	return cut ? DFOTA_E_WRITE : 0;
+}
+
 static int sim_write(void *context, uint64_t offset, const void *data, size_t bytes)
 {
 	struct sim_flash *flash = context;
@@ -96,6 +129,8 @@ static int sim_write(void *context, uint64_t offset, const void *data, size_t by
 		return DFOTA_E_WRITE;
 	flash->last_write_offset = offset;
 	if (fault_hits(flash, SIM_WRITE, offset, bytes)) {
+		if (flash->faults[SIM_WRITE].flip)
+			return write_flipped(flash, offset, data, bytes);
 		/* Half of it may be there. */
 		sim_pend(flash, SIM_WRITE, offset, data, bytes / 2);
 		return DFOTA_E_WRITE;

@@ -9,8 +9,12 @@
  * fails until sim_boot. After it only the medium is left. The same seed, cut and outcome give the
  * same medium.
  *
- * Faults without cuts: reads, writes, flushes ... that fail a number of times. Mutants: flushes
- * that do nothing and writes that never become durable, to prove that a campaign notices.
+ * How a cut ends is drawn from the seed, or told exactly: `tear` and `ends`, so that a campaign can
+ * visit every end.
+ *
+ * Faults without cuts: reads, writes, flushes ... that fail, or flip a bit, a number of times.
+ * Mutants: flushes that do nothing and writes that never become durable, to prove that a campaign
+ * notices.
  */
 #ifndef SIM_FLASH_H
 #define SIM_FLASH_H
@@ -47,7 +51,19 @@ struct sim_power {
 	/* set by the test, may be changed between boots */
 	uint64_t cut_at; /* number of the operation, from 1; 0 = never */
 	enum sim_outcome outcome;
+	uint64_t tear; /* SIM_TORN: 1 + bytes of the prefix that is done; 0 = by chance */
+	/* Operations that no flush has covered: 1 + number whose digits to the base
+	 * SIM_OUTCOME_COUNT are their ends, flash by flash, oldest first, the one in flight not
+	 * among them. 0 = by chance.
+	 */
+	uint64_t ends;
 	uint64_t seed;
+	bool no_read_back; /* read_back sees what read sees */
+	/* Called for each operation that is counted, before it is done; `open` is the number of
+	 * those that no flush has covered, it not among them. */
+	void (*watch)(void *context, const struct sim_flash *flash, enum sim_op op, uint64_t offset,
+		      const void *data, uint64_t bytes, uint32_t open);
+	void *watch_context;
 	bool (*ignore_flush)(void *context, const struct sim_flash *flash, uint64_t number);
 	bool (*lose_write)(void *context, const struct sim_flash *flash, uint64_t offset,
 			   const void *data,
@@ -72,6 +88,8 @@ struct sim_fault {
 	uint64_t skip;		       /* calls that still work */
 	uint64_t times;		       /* calls that then fail */
 	uint64_t first_byte, end_byte; /* calls that touch this range count; end 0 = all */
+	uint64_t flip; /* READ, READ_BACK, WRITE: 1 + bit that is flipped (modulo the length)
+			* instead of failing */
 };
 
 struct sim_flash {

@@ -21,6 +21,9 @@ void *sim_alloc(size_t bytes);
 void sim_pend(struct sim_flash *flash, enum sim_op op, uint64_t offset, const void *data,
 	      uint64_t bytes);
 
+/* Operations of all flashes that are not durable yet. */
+uint32_t sim_open(const struct sim_power *power);
+
 /* All that is pending becomes durable, in order. */
 void sim_settle(struct sim_flash *flash);
 
