@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to codec and diff: where old bytes have gone, and with them old addresses.
+ *
+ * The whole map of an image is known before its first segment is decoded, so a pointer can be followed to
+ * code that is decoded later.
+ */
+#ifndef DFOTA_CODEC_MAP_H
+#define DFOTA_CODEC_MAP_H
+
+#include "region.h"
+
+#define MAP_PIECES_MAX (1u << 20)
+#define MAP_ENTRY_MIN  8u /* bytes; shorter pieces say nothing about addresses */
+
+/* New bytes [at, at + bytes) are aligned with the old bytes at `at + diagonal`. Ascending, without overlap, not empty; between
+ * them is nothing old.
+ */
+struct map_piece {
+	uint32_t at, bytes;
+	int32_t diagonal;
+};
+
+/* Old bytes [old, old + bytes) are at `old - diagonal` in the new image. Sorted by old, without overlap. */
+struct map_entry {
+	uint32_t old, bytes;
+	int32_t diagonal;
+};
+
+struct map {
+	uint32_t old_bytes, new_bytes;
+	struct regions old_regions, new_regions;
+	const struct map_piece *pieces;
+	uint32_t piece_count;
+	struct map_entry *entries;
+	uint32_t entry_count;
+};
+
+enum map_answer { MAP_NONE, MAP_NEAR, MAP_EXACT };
+
+/* Fills `entries` (room for piece_count of them) from pieces: longest first claim old bytes that are not yet claimed; ties to
+ * the first. `scratch` has room for piece_count numbers. Deterministic; O(n log n); no allocation.
+ */
+void map_make_entries(struct map *map, struct map_entry *entries, uint32_t *scratch);
+
+/* New position of an old one. MAP_NEAR: between entries, by the nearer one. `position` may be old_bytes (an end). */
+enum map_answer map_position(const struct map *map, uint32_t position, uint32_t *ret_position);
+
+/* New address of an address in the old program `group`. Follows the old region that holds it to the place in the new image,
+ * which must be in a region of the same group. Behind a region's bytes (zero-filled memory) addresses keep their distance
+ * from its end: MAP_NEAR.
+ */
+enum map_answer map_address(const struct map *map, uint16_t group, uint64_t address,
+			    uint64_t *ret_address);
+
+#endif

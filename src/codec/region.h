@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to codec and diff: what is known about the contents of an image.
+ *
+ * A region is a stretch of an image with one kind of content and, if it is part of a program, the address at
+ * which it runs. Regions of one program form a group; a group of the old image and the group of the same
+ * number of the new image are versions of the same program. The encoder finds regions and sends them; the
+ * decoder never guesses.
+ */
+#ifndef DFOTA_CODEC_REGION_H
+#define DFOTA_CODEC_REGION_H
+
+#include "dfota/bytes.h"
+
+#define REGIONS_MAX      4096u /* of one image */
+#define REGION_IMAGE_MAX ((uint64_t)INT32_MAX - 1)
+
+enum region_kind {
+	REGION_A64,         /* AArch64 code, with the data that stands between and behind it */
+	REGION_A32,         /* ARM code and data */
+	REGION_T32,         /* Thumb-2 code */
+	REGION_X86,         /* x86-64 code */
+	REGION_DATA32,      /* data of a program with pointers of 4 bytes */
+	REGION_DATA64,      /* the same, 8 bytes */
+	REGION_BTF_TYPES,   /* BTF type records; addresses are offsets from the region's start */
+	REGION_BTF_STRINGS, /* BTF strings; the same */
+	REGION_KINDS
+};
+
+/* Sorted by start, not overlapping, inside the image; addresses do not wrap. What no region covers is bytes. */
+struct region {
+	uint32_t start, bytes; /* in the image */
+	uint64_t va;           /* address of the first byte */
+	uint32_t mem_bytes;    /* in memory; >= bytes: what follows is zero-filled and not in the image */
+	uint16_t group;
+	uint8_t kind;          /* enum region_kind */
+};
+
+struct regions {
+	struct region *items;
+	uint32_t count;
+};
+
+/* The region that holds `position`, or NULL. */
+static inline const struct region *region_at(const struct regions *regions, uint32_t position)
+{
+	uint32_t low = 0, high = regions->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (regions->items[middle].start <= position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return NULL;
+	low--;
+	return position - regions->items[low].start < regions->items[low].bytes
+		       ? &regions->items[low]
+		       : NULL;
+}
+
+#endif
