@@ -64,7 +64,7 @@ static void body_take(struct dfota_at *at, uint8_t byte)
 		line_end(at);
 	} else if (byte == at->s[5] || byte == 0x7f) {
 		at->line_bytes -= at->line_bytes > 0;
-	} else if (byte == at->s[4] || byte == LINE_FEED) {
+	} else if (byte == LINE_FEED) {
 		return;
 	} else if (at->line_bytes == DFOTA_AT_LINE_MAX - 2) { /* the limit counts the AT */
 		at->line_overflow = true;
@@ -97,7 +97,7 @@ static void command_take(struct dfota_at *at, uint8_t byte)
 			at->line_state = AT_LINE_NONE;
 		return;
 	case AT_LINE_BODY:
-		if (byte != LINE_FEED)
+		if (byte != LINE_FEED || at->s[3] == LINE_FEED)
 			at_echo(at, byte);
 		body_take(at, byte);
 	}
@@ -108,7 +108,8 @@ size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, u
 	size_t taken = 0;
 
 	at->now_ms = now_ms;
-	while (taken < count && at->mode != AT_DOWNLOAD && at->output_bytes <= AT_OUTPUT_BUSY) {
+	while (taken < count && at->mode != AT_DOWNLOAD && at->output_bytes <= AT_OUTPUT_BUSY &&
+	       at->piece_count <= AT_PIECES_BUSY) {
 		if (at->mode == AT_UPLOAD)
 			taken += at_data_input(at, bytes + taken, count - taken);
 		else

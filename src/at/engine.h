@@ -13,6 +13,8 @@ enum at_mode { AT_COMMAND, AT_UPLOAD, AT_DOWNLOAD };
 enum at_line_state { AT_LINE_NONE, AT_LINE_A, AT_LINE_BODY };
 
 #define AT_OUTPUT_BUSY 2048u /* more waiting output than this: input waits with the caller */
+#define AT_PIECES_MAX  (sizeof(((struct dfota_at *)0)->piece_end) / sizeof(uint16_t))
+#define AT_PIECES_BUSY (AT_PIECES_MAX - 8) /* the same for pieces */
 #define AT_FINAL_BYTES 256u  /* kept free for the final result code */
 #define AT_TYPING_MS   2000u /* a line that rests for longer no longer holds URCs back */
 #define AT_URC_WAIT_MS 1000u /* a URC that waited so long does not wait for a gap after a response */

@@ -276,6 +276,7 @@ void at_execute(struct dfota_at *at)
 	while (*position && result == DFOTA_AT_OK) {
 		struct dfota_at_request request = { 0 };
 
+		at->lines_open = false; /* each has its own information response */
 		if (*position == ';')
 			position++;
 		else if (strchr("+*#^$%", *position))

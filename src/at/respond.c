@@ -10,8 +10,6 @@
 
 #include "engine.h"
 
-#define PIECES_MAX (sizeof(((struct dfota_at *)0)->piece_end) / sizeof(uint16_t))
-
 void at_put(struct dfota_at *at, const void *bytes, size_t count)
 {
 	if (count > sizeof(at->output) - at->output_bytes) {
@@ -29,7 +27,7 @@ void at_piece_end(struct dfota_at *at)
 	at->piece_open = at->piece_echo = at->lines_open = false;
 	if (at->output_bytes == last)
 		return;
-	if (at->piece_count == PIECES_MAX) /* rather one long write than lost bytes */
+	if (at->piece_count == AT_PIECES_MAX) /* rather one long write than lost bytes */
 		at->piece_count--;
 	at->piece_end[at->piece_count++] = (uint16_t)at->output_bytes;
 }
