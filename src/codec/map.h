@@ -27,19 +27,28 @@ struct map_entry {
 	int32_t diagonal;
 };
 
+/* BTF types [old, old + count) have become `old + shift` and following. Sorted by old, without overlap. */
+struct map_types {
+	uint32_t old, count;
+	int32_t shift;
+};
+
 struct map {
 	uint32_t old_bytes, new_bytes;
-	struct regions old_regions, new_regions;
+	struct regions old_regions, new_regions; /* with by_address */
 	const struct map_piece *pieces;
 	uint32_t piece_count;
 	struct map_entry *entries;
 	uint32_t entry_count;
+	const struct map_types *types;
+	uint32_t type_run_count;
 };
 
 enum map_answer { MAP_NONE, MAP_NEAR, MAP_EXACT };
 
 /* Fills `entries` (room for piece_count of them) from pieces: longest first claim old bytes that are not yet claimed; ties to
- * the first. `scratch` has room for piece_count numbers. Deterministic; O(n log n); no allocation.
+ * the first. `scratch` has room for twice piece_count
+ * numbers. Deterministic; O(n log n); no allocation.
  */
 void map_make_entries(struct map *map, struct map_entry *entries, uint32_t *scratch);
 
@@ -52,5 +61,8 @@ enum map_answer map_position(const struct map *map, uint32_t position, uint32_t 
  */
 enum map_answer map_address(const struct map *map, uint16_t group, uint64_t address,
 			    uint64_t *ret_address);
+
+/* New number of a BTF type; MAP_NEAR by its neighbour's shift, or unmoved when there is none. */
+enum map_answer map_type(const struct map *map, uint32_t type, uint32_t *ret_type);
 
 #endif

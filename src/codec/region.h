@@ -39,7 +39,11 @@ struct region {
 struct regions {
 	struct region *items;
 	uint32_t count;
+	uint32_t *by_address; /* indices sorted by group, then address; NULL until somebody needs them */
 };
+
+/* Fills by_address, which has room for count numbers. */
+void regions_sort(struct regions *regions);
 
 /* The region that holds `position`, or NULL. */
 static inline const struct region *region_at(const struct regions *regions, uint32_t position)

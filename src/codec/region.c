@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Regions by address.
+ */
+#include "region.h"
+
+static bool stands_before(const struct region *a, const struct region *b)
+{
+	return a->group != b->group ? a->group < b->group : a->va < b->va;
+}
+
+static void sift_down(const struct regions *regions, size_t at, size_t count)
+{
+	uint32_t *heap = regions->by_address, value = heap[at];
+	const struct region *items = regions->items;
+
+	while (at * 2 + 1 < count) {
+		size_t child = at * 2 + 1;
+
+		if (child + 1 < count &&
+		    stands_before(&items[heap[child]], &items[heap[child + 1]]))
+			child++;
+		if (!stands_before(&items[value], &items[heap[child]]))
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = value;
+}
+
+void regions_sort(struct regions *regions)
+{
+	uint32_t *heap = regions->by_address;
+
+	for (uint32_t i = 0; i < regions->count; i++)
+		heap[i] = i;
+	for (size_t i = regions->count / 2; i-- > 0;)
+		sift_down(regions, i, regions->count);
+	for (size_t i = regions->count; i-- > 1;) {
+		uint32_t top = heap[0];
+
+		heap[0] = heap[i];
+		heap[i] = top;
+		sift_down(regions, 0, i);
+	}
+}
