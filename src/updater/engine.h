@@ -132,6 +132,12 @@ bool updater_journal_mine(const struct engine *e);
 int updater_journal_put(struct engine *e, enum dfota_updater_phase phase,
 			uint32_t unit) DFOTA_MUST_CHECK;
 
+/* Records an end, COMMIT or ABANDONED, twice: power may have gone while the first was written, and
+ * then it may read well once and be gone later, after success was told. The second, marked by unit
+ * 1, is written only when the first is durable. Nothing if both are there.
+ */
+int updater_journal_end(struct engine *e, enum dfota_updater_phase phase) DFOTA_MUST_CHECK;
+
 /* ---- partition.c -------------------------------------------------------------------------- */
 
 /* Opens delta and codec and checks the index; the step at hand is before the first. */

@@ -98,6 +98,17 @@ int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32
 	return 0;
 }
 
+int updater_journal_end(struct engine *e, enum dfota_updater_phase phase)
+{
+	int error;
+
+	if (updater_journal_mine(e) && e->journal.phase == phase && e->journal.unit == 1)
+		return 0;
+	/* One that was found after a restart may be the one that was in flight. */
+	error = updater_journal_put(e, phase, 0);
+	return error ? error : updater_journal_put(e, phase, 1);
+}
+
 bool dfota_updater_phase_mixed(enum dfota_updater_phase phase)
 {
 	switch (phase) {

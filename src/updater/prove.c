@@ -9,7 +9,8 @@ int updater_range_digest(struct engine *e, struct dfota_flash *flash, uint64_t o
 {
 	int error;
 
-	if (!dfota_inside(offset, bytes, flash->geometry.size_bytes))
+	/* A step behind the old end has no old bytes, wherever it lies. */
+	if (bytes > 0 && !dfota_inside(offset, bytes, flash->geometry.size_bytes))
 		return updater_fail(e, DFOTA_WHERE_PARTITION, DFOTA_E_CONTENT);
 	dfota_digest_start(&e->digest);
 	while (bytes > 0) {

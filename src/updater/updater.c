@@ -164,24 +164,24 @@ static int resized(struct engine *e, enum dfota_where where, struct dfota_flash 
 	return updater_fail(e, where, error);
 }
 
-/* The first record of a package, in an area that may have to be made. */
-static int first_put(struct engine *e, enum dfota_updater_phase phase)
+static int area_make(struct engine *e)
 {
 	struct dfota_flash *area = e->config->area;
-	int error = 0;
 
-	if (area->geometry.size_bytes < e->layout.bytes)
-		error = resized(e, DFOTA_WHERE_JOURNAL, area, e->layout.bytes);
-	e->part.index = 0;
-	e->part.step_index = 0;
-	return error ? error : updater_journal_put(e, phase, 0);
+	if (area->geometry.size_bytes >= e->layout.bytes)
+		return 0;
+	return resized(e, DFOTA_WHERE_JOURNAL, area, e->layout.bytes);
 }
 
 /* The point of no return. */
 static int intent(struct engine *e)
 {
-	int error = first_put(e, DFOTA_PHASE_INTENT);
+	int error = area_make(e);
 
+	e->part.index = 0;
+	e->part.step_index = 0;
+	if (!error)
+		error = updater_journal_put(e, DFOTA_PHASE_INTENT, 0);
 	if (error)
 		return error;
 	e->report->started = true;
@@ -301,7 +301,7 @@ static int finish(struct engine *e)
 	if (!error)
 		error = partitions_shrink(e);
 	if (!error)
-		error = updater_journal_put(e, DFOTA_PHASE_COMMIT, 0);
+		error = updater_journal_end(e, DFOTA_PHASE_COMMIT);
 	if (error)
 		return error;
 	updater_event(e, DFOTA_EVENT_COMMIT, 0, 0);
@@ -341,12 +341,13 @@ static int resume(struct engine *e, bool writing)
 	return write_all(e);
 }
 
-/* Nothing to do; but the journal must not speak of a mixture, or of nothing at all. */
+/* Nothing to do; but the journal must say so, and not for this once only. */
 static int already_new(struct engine *e)
 {
-	bool told = updater_journal_mine(e) && e->journal.phase == DFOTA_PHASE_COMMIT;
-	int error = told ? 0 : first_put(e, DFOTA_PHASE_COMMIT);
+	int error = area_make(e);
 
+	if (!error)
+		error = updater_journal_end(e, DFOTA_PHASE_COMMIT);
 	if (!error)
 		percent_tell(e, 100);
 	return error;
@@ -443,6 +444,8 @@ static int abandon(struct engine *e, uint64_t memory_bytes)
 {
 	int error;
 
+	if (e->journal.phase == DFOTA_PHASE_ABANDONED && updater_journal_mine(e))
+		return updater_journal_end(e, DFOTA_PHASE_ABANDONED);
 	if (!dfota_updater_phase_mixed(e->journal.phase))
 		return 0;
 	if (!updater_journal_mine(e))
@@ -454,7 +457,7 @@ static int abandon(struct engine *e, uint64_t memory_bytes)
 		error = sizes_restore(e);
 	if (!error)
 		error = dfota_record_refresh(&e->store);
-	return error ? error : updater_journal_put(e, DFOTA_PHASE_ABANDONED, 0);
+	return error ? error : updater_journal_end(e, DFOTA_PHASE_ABANDONED);
 }
 
 int dfota_updater_abandon(const struct dfota_updater_config *config, void *memory,

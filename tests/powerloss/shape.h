@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Small upgrades, made by hand so that every kind of step occurs: for each unit of the new image a
+ * letter says where its bytes come from.
+ *
+ *   =      the old bytes of the same place
+ *   a..z   the old unit of that number
+ *   *      new bytes
+ *   ~      the old bytes of the same unit, moved by 100 bytes: the step reads what it overwrites
+ *   ^      the same place but for 16 bytes
+ *   < >    the old bytes half a unit before or behind
+ *   ?      pieces of any length from anywhere, by chance
+ */
+#ifndef SHAPE_H
+#define SHAPE_H
+
+#include "dfota/pkgbuild.h"
+
+#define SHAPE_PARTITIONS_MAX 3
+
+enum shape_medium { MEDIUM_FILE, MEDIUM_BLOCK, MEDIUM_NAND, MEDIUM_COUNT };
+
+enum shape_order { ORDER_UP, ORDER_DOWN, ORDER_CHANCE };
+
+struct shape_plan {
+	const char *name; /* of the partition; NULL ends the list */
+	const char *moves;
+	uint32_t old_units;
+	uint32_t old_short, new_short; /* bytes by which the last unit is shorter */
+	enum shape_order order;
+};
+
+struct shape {
+	const char *name;
+	const char *kinds; /* that it must lead to: Direct Redo Unchanged Tail Stash */
+	uint32_t unit_bytes, segment_units;
+	struct shape_plan plans[SHAPE_PARTITIONS_MAX];
+};
+
+/* A shape with its images and package. */
+struct upgrade {
+	const struct shape *shape;
+	enum shape_medium medium;
+	char name[64];
+	uint32_t count;
+	struct {
+		const char *name;
+		uint8_t *old_image, *new_image;
+		uint64_t old_bytes, new_bytes;
+	} partitions[SHAPE_PARTITIONS_MAX];
+	uint32_t kinds[DFOTA_STEP_KIND_COUNT], copies;
+	uint64_t segment_bytes, ring_most, stash_most; /* bytes of one step */
+	char path[128];
+};
+
+extern const struct shape shapes[];
+extern const uint32_t shape_count;
+
+/* `folder` has k.key and k.pub. Aborts on failure: nothing of this is under test. */
+void upgrade_make(struct upgrade *upgrade, const struct shape *shape, enum shape_medium medium,
+		  uint64_t seed, const char *folder);
+void upgrade_free(struct upgrade *upgrade);
+
+/* A shape by chance, kept in `shape` and `text`. */
+void shape_by_chance(struct shape *shape, char text[SHAPE_PARTITIONS_MAX][64], uint64_t seed);
+
+/* What a test takes for granted. */
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			must_fail(__FILE__, __LINE__, #condition);                                 \
+	} while (0)
+_Noreturn void must_fail(const char *file, int line, const char *text);
+
+#endif
