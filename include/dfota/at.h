@@ -94,6 +94,8 @@ struct dfota_at {
 	uint64_t line_ms; /* when its last byte came */
 	uint8_t line_state;
 	bool line_overflow, line_bad;
+	bool line_feed_next;  /* the last byte ended a line: a line feed may follow */
+	bool line_feed_habit; /* it did after the line before */
 	bool echo, verbose, quiet;
 	uint8_t s[DFOTA_AT_REGISTERS];
 	uint8_t cmee;
@@ -102,7 +104,7 @@ struct dfota_at {
 	size_t output_bytes;
 	uint16_t piece_end[DFOTA_AT_URCS_MAX + 8];
 	uint32_t piece_count;
-	bool piece_open, piece_echo, lines_open, output_overflow;
+	bool piece_open, piece_echo, piece_acks, lines_open, output_overflow;
 	/* URCs */
 	struct {
 		char text[DFOTA_AT_URC_MAX + 1];
@@ -119,14 +121,14 @@ struct dfota_at {
 	uint64_t data_size, data_done, data_timeout_ms, data_last_ms;
 	struct dfota_at_checksum data_sum;
 	uint8_t escape_count; /* '+' after a guard time, not yet known to be data */
-	bool ack;
+	bool ack, connect_out; /* CONNECT has left the engine */
 	int data_error;
 	char data_name[24];
 };
 
 void dfota_at_init(struct dfota_at *at, const struct dfota_at_config *config, uint64_t now_ms);
 
-/* Takes bytes from the port. Any number, any split; bytes that arrive while output is full must wait with the
+/* Lets time-outs pass, then takes bytes from the port. Any number, any split; bytes that arrive while output is full must wait with the
  * caller: returns how many were taken. Time never goes back.
  */
 size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, uint64_t now_ms);
@@ -158,7 +160,9 @@ void dfota_at_line(struct dfota_at *at, const char *format, ...)
 /* For handlers that return DFOTA_AT_DATA. Upload: sends CONNECT, takes `size` bytes or until timeout_ms without
  * data or `+++` with 1 s of guard time, then `<name>: <received>,<checksum>` and OK (or the CME code of the
  * sink; a time-out, even with nothing received, is a normal end, as on real modules: what came is kept).
- * The 0xFF that hosts pad the last block with are ignored like all bytes before an "AT". Download: CONNECT, the source's
+ * The 0xFF that hosts pad the last block with are ignored like all bytes before an "AT", and so is the line feed
+ * behind the command's S3: it belongs to the line when it comes before CONNECT went out, or from a host
+ * whose line before ended with one too. Acknowledgements that come due together are one piece. Download: CONNECT, the source's
  * `size` bytes as the port takes them, then `<name>: <size>,<checksum>` and OK.
  */
 void dfota_at_upload(struct dfota_at *at, const char *name, uint64_t size, uint64_t timeout_ms,

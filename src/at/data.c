@@ -23,6 +23,7 @@ static void begin(struct dfota_at *at, enum at_mode mode, const char *name, uint
 	at->data_error = 0;
 	at->escape_count = 0;
 	at->data_last_ms = at->now_ms;
+	at->connect_out = false;
 	snprintf(at->data_name, sizeof(at->data_name), "%s", name);
 	at_connect(at);
 }
@@ -67,9 +68,10 @@ static void upload_add(struct dfota_at *at, const uint8_t *bytes, size_t count)
 	dfota_at_checksum_add(&at->data_sum, bytes, count);
 	at->data_done += count;
 	if (at->ack && at->data_done / DFOTA_AT_ACK_BYTES > blocks) {
-		at_piece_begin(at);
+		if (!at->piece_acks)
+			at_piece_begin(at);
+		at->piece_acks = true; /* hosts read those of one chunk at once */
 		at_put(at, "A", 1);
-		at_piece_end(at);
 	}
 	if (at->data_done == at->data_size)
 		upload_finish(at);
@@ -130,6 +132,8 @@ uint64_t at_data_wait(const struct dfota_at *at)
 
 	if (at->mode != AT_UPLOAD)
 		return UINT64_MAX;
+	if (at->data_size == 0)
+		return 0;
 	return passed >= patience(at) ? 0 : patience(at) - passed;
 }
 

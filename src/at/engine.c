@@ -39,6 +39,7 @@ static void line_begin(struct dfota_at *at)
 static void line_end(struct dfota_at *at)
 {
 	at->line_state = AT_LINE_NONE;
+	at->line_feed_next = at->s[3] != LINE_FEED;
 	at->line[at->line_bytes] = '\0';
 	at_piece_begin(at);
 	if (at->line_overflow || at->line_bad) {
@@ -47,6 +48,15 @@ static void line_end(struct dfota_at *at)
 	}
 	memcpy(at->last_line, at->line, at->line_bytes + 1);
 	at_execute(at);
+}
+
+/* The line feed behind the line that began an upload is no data. */
+static bool line_feed_take(struct dfota_at *at, uint8_t byte)
+{
+	bool next = at->line_feed_next;
+
+	at->line_feed_next = false;
+	return next && byte == LINE_FEED && (at->line_feed_habit || !at->connect_out);
 }
 
 static void line_repeat(struct dfota_at *at)
@@ -78,6 +88,9 @@ static void command_take(struct dfota_at *at, uint8_t byte)
 {
 	uint8_t letter = byte & 0xdf; /* upper case */
 
+	if (at->line_feed_next)
+		at->line_feed_habit = byte == LINE_FEED;
+	at->line_feed_next = false;
 	at->line_ms = at->now_ms;
 	switch ((enum at_line_state)at->line_state) {
 	case AT_LINE_NONE:
@@ -107,10 +120,12 @@ size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, u
 {
 	size_t taken = 0;
 
-	at->now_ms = now_ms;
+	dfota_at_tick(at, now_ms);
 	while (taken < count && at->mode != AT_DOWNLOAD && at->output_bytes <= AT_OUTPUT_BUSY &&
 	       at->piece_count <= AT_PIECES_BUSY) {
-		if (at->mode == AT_UPLOAD)
+		if (at->mode == AT_UPLOAD && line_feed_take(at, bytes[taken]))
+			taken++;
+		else if (at->mode == AT_UPLOAD)
 			taken += at_data_input(at, bytes + taken, count - taken);
 		else
 			command_take(at, bytes[taken++]);

@@ -24,7 +24,7 @@ void at_piece_end(struct dfota_at *at)
 {
 	size_t last = at->piece_count ? at->piece_end[at->piece_count - 1] : 0;
 
-	at->piece_open = at->piece_echo = at->lines_open = false;
+	at->piece_open = at->piece_echo = at->piece_acks = at->lines_open = false;
 	if (at->output_bytes == last)
 		return;
 	if (at->piece_count == AT_PIECES_MAX) /* rather one long write than lost bytes */
@@ -218,20 +218,23 @@ static size_t take_piece(struct dfota_at *at, uint8_t *buffer, size_t max)
 
 size_t dfota_at_output(struct dfota_at *at, uint8_t *buffer, size_t max, uint64_t now_ms)
 {
+	size_t bytes;
+
 	at->now_ms = now_ms;
 	if (max == 0)
 		return 0;
 	if (at->piece_open)
 		at_piece_end(at);
 	if (!at->output_bytes && at->mode == AT_DOWNLOAD) {
-		size_t bytes = at_data_output(at, buffer, max);
-
+		bytes = at_data_output(at, buffer, max);
 		if (bytes)
 			return bytes;
 	}
 	if (urc_wait(at) == 0)
 		urc_send(at);
-	return at->output_bytes ? take_piece(at, buffer, max) : 0;
+	bytes = at->output_bytes ? take_piece(at, buffer, max) : 0;
+	at->connect_out |= at->output_bytes == 0;
+	return bytes;
 }
 
 uint64_t dfota_at_tick(struct dfota_at *at, uint64_t now_ms)
