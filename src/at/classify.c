@@ -18,23 +18,27 @@ static void skip_spaces(struct text *text)
 		text->at++;
 }
 
-/* Takes `word` in any case, with the spaces and quotes around it. */
-static bool take_word(struct text *text, const char *word)
+/* Takes `word` in any case, with the spaces before it and quotes around it, were they but one. */
+static bool take_text(struct text *text, const char *word)
 {
 	size_t bytes = strlen(word);
 	struct text rest = *text;
-	bool quoted;
 
 	skip_spaces(&rest);
-	quoted = rest.at < rest.end && *rest.at == '"';
-	rest.at += quoted;
+	rest.at += rest.at < rest.end && *rest.at == '"';
 	if ((size_t)(rest.end - rest.at) < bytes || strncasecmp(rest.at, word, bytes) != 0)
 		return false;
 	rest.at += bytes;
-	if (quoted && rest.at < rest.end && *rest.at == '"')
-		rest.at++;
-	skip_spaces(&rest);
+	rest.at += rest.at < rest.end && *rest.at == '"';
 	*text = rest;
+	return true;
+}
+
+static bool take_word(struct text *text, const char *word)
+{
+	if (!take_text(text, word))
+		return false;
+	skip_spaces(text);
 	return true;
 }
 
@@ -62,8 +66,9 @@ static bool take_whole_word(struct text *text, const char *word)
 {
 	struct text rest = *text;
 
-	if (!take_word(&rest, word) || !word_ends(&rest))
+	if (!take_text(&rest, word) || !word_ends(&rest))
 		return false;
+	skip_spaces(&rest);
 	*text = rest;
 	return true;
 }
@@ -171,7 +176,7 @@ void dfota_at_classify(const char *line, size_t bytes, struct dfota_at_event *re
 		.text = line,
 		.text_bytes = bytes,
 	};
-	while (text.end > text.at && text.end[-1] == ' ')
+	while (text.end > text.at && (text.end[-1] == ' ' || text.end[-1] == '\t'))
 		text.end--;
 	if (!classify_fota(&text, ret_event) && !classify_result(&text, ret_event) && is_urc(&text))
 		ret_event->kind = DFOTA_AT_EVENT_URC;

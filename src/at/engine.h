@@ -28,7 +28,6 @@ void at_put(struct dfota_at *at, const void *bytes, size_t count);
 /* Final result code for what a handler returned (OK, ERROR or a CME code). */
 void at_final(struct dfota_at *at, int result);
 void at_connect(struct dfota_at *at);
-uint64_t at_urc_gap(const struct dfota_at *at);
 
 /* line.c: the line in at->line; ends with a final result code or in data mode. */
 void at_execute(struct dfota_at *at);

@@ -117,8 +117,6 @@ void at_final(struct dfota_at *at, int result)
 		put_result(at, "ERROR", 4);
 	}
 	at_piece_end(at);
-	if (!at->urc_count || at->now_ms - at->urc_since_ms < AT_URC_WAIT_MS)
-		at->urc_next_ms = at->now_ms + at_urc_gap(at);
 }
 
 void at_connect(struct dfota_at *at)
@@ -129,9 +127,11 @@ void at_connect(struct dfota_at *at)
 
 /* ---- URCs -------------------------------------------------------------------------------------- */
 
-uint64_t at_urc_gap(const struct dfota_at *at)
+/* After output that has left the engine. A URC that a busy host kept waiting for long goes without. */
+static void gap_begin(struct dfota_at *at)
 {
-	return at->config.urc_gap_ms ? at->config.urc_gap_ms : 100;
+	if (!at->urc_count || at->now_ms - at->urc_since_ms < AT_URC_WAIT_MS)
+		at->urc_next_ms = at->now_ms + (at->config.urc_gap_ms ? at->config.urc_gap_ms : 100);
 }
 
 static void urc_remove(struct dfota_at *at, uint32_t index)
@@ -144,6 +144,7 @@ static void urc_remove(struct dfota_at *at, uint32_t index)
 bool dfota_at_urc(struct dfota_at *at, const char *text, bool droppable)
 {
 	uint32_t i = 0;
+	char *to;
 
 	if (at->urc_count == DFOTA_AT_URCS_MAX) {
 		while (i < DFOTA_AT_URCS_MAX && !at->urcs[i].droppable)
@@ -154,7 +155,10 @@ bool dfota_at_urc(struct dfota_at *at, const char *text, bool droppable)
 	}
 	if (at->urc_count == 0)
 		at->urc_since_ms = at->now_ms;
-	snprintf(at->urcs[at->urc_count].text, sizeof(at->urcs[0].text), "%s", text);
+	to = at->urcs[at->urc_count].text;
+	for (i = 0; i < DFOTA_AT_URC_MAX && text[i]; i++) /* one line, whatever it holds */
+		to[i] = (uint8_t)text[i] < ' ' ? '?' : text[i];
+	to[i] = '\0';
 	at->urcs[at->urc_count++].droppable = droppable;
 	return true;
 }
@@ -169,7 +173,7 @@ static uint64_t typing_ms(const struct dfota_at *at)
 {
 	uint64_t end = at->line_ms + AT_TYPING_MS;
 
-	if (at->line_state != AT_LINE_BODY || at->now_ms >= end)
+	if (at->line_state == AT_LINE_NONE || at->now_ms >= end)
 		return 0;
 	return end - at->now_ms;
 }
@@ -194,7 +198,6 @@ static void urc_send(struct dfota_at *at)
 	at_piece_end(at);
 	urc_remove(at, 0);
 	at->urc_since_ms = at->now_ms;
-	at->urc_next_ms = at->now_ms + at_urc_gap(at);
 }
 
 /* ---- taking -------------------------------------------------------------------------------------- */
@@ -233,7 +236,11 @@ size_t dfota_at_output(struct dfota_at *at, uint8_t *buffer, size_t max, uint64_
 	if (urc_wait(at) == 0)
 		urc_send(at);
 	bytes = at->output_bytes ? take_piece(at, buffer, max) : 0;
-	at->connect_out |= at->output_bytes == 0;
+	if (at->output_bytes == 0) {
+		at->connect_out = true;
+		if (bytes)
+			gap_begin(at);
+	}
 	return bytes;
 }
 
