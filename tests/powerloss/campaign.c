@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "explore.h"
 
@@ -24,7 +23,7 @@ struct campaign {
 	struct explorer explorer;
 	uint64_t states;
 	const char *shape, *replay;
-	char folder[32];
+	char folder[SCRATCH_MAX];
 	uint32_t upgrades;
 };
 
@@ -212,25 +211,6 @@ static bool options_read(struct campaign *campaign, int argc, char **argv)
 	return optind == argc && campaign->explorer.seed > 0;
 }
 
-static void folder_make(struct campaign *campaign, bool make)
-{
-	static const char *const names[] = { "k.key", "k.pub" };
-	char path[64];
-
-	if (make) {
-		(void)snprintf(campaign->folder, sizeof(campaign->folder), "/tmp/dfota-cut-XXXXXX");
-		MUST(mkdtemp(campaign->folder));
-		(void)snprintf(path, sizeof(path), "%s/k", campaign->folder);
-		MUST(dfota_key_generate(path) == 0);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", campaign->folder, names[i]);
-		(void)unlink(path);
-	}
-	(void)rmdir(campaign->folder);
-}
-
 int main(int argc, char **argv)
 {
 	struct campaign campaign = { .explorer = { .seed = 1, .lost_max = 20 },
@@ -244,12 +224,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)clock_gettime(CLOCK_MONOTONIC, &begin);
-	folder_make(&campaign, true);
+	scratch_make(campaign.folder);
 	if (campaign.replay)
 		replay(&campaign);
 	else
 		explore(&campaign);
-	folder_make(&campaign, false);
+	scratch_remove(campaign.folder);
 	(void)clock_gettime(CLOCK_MONOTONIC, &end);
 	if (!campaign.replay && !campaign.shape && !done(&campaign))
 		good = sites_complete(x);

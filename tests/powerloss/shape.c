@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "dfota/codec.h"
 #include "dfota/updater.h"
@@ -459,6 +460,26 @@ static void upgrade_count(struct upgrade *upgrade, const struct dfota_delta_imag
 	}
 }
 
+static void spoil(struct dfota_delta_image *image, enum shape_spoil how)
+{
+	struct dfota_delta_header *h = &image->header;
+
+	for (uint32_t i = 0; i < h->step_count; i++) {
+		struct dfota_delta_step *step = &image->steps[i];
+
+		if (how == SPOIL_KIND && step->kind == DFOTA_STEP_REDO)
+			step->kind = DFOTA_STEP_DIRECT;
+		if (how == SPOIL_STASH)
+			step->copies = 0;
+		if (how == SPOIL_UNITS && step->changed_units & (step->changed_units - 1))
+			step->changed_units &= step->changed_units - 1;
+	}
+	if (how == SPOIL_STASH)
+		h->copy_count = h->live_copies = h->stash_bytes = 0;
+	if (how == SPOIL_CHUNK && h->chunk_bytes)
+		image->chunks[h->chunk_bytes - 1] ^= 1;
+}
+
 static void partition_make(struct upgrade *upgrade, const struct shape_plan *plan,
 			   struct dfota_pkgbuild *build, uint64_t seed)
 {
@@ -485,6 +506,7 @@ static void partition_make(struct upgrade *upgrade, const struct shape_plan *pla
 	steps_make(&draft, plan->order);
 	stash_make(&draft);
 	live_count(&draft.image);
+	spoil(&draft.image, shape->spoil);
 	h->literal_bytes = new_bytes;
 	MUST(dfota_pkgbuild_add(build, plan->name, &draft.image, old_image, new_image,
 				dfota_updater_partition_memory(h)) == 0);
@@ -536,6 +558,28 @@ void upgrade_free(struct upgrade *upgrade)
 		free(upgrade->partitions[i].new_image);
 	}
 	*upgrade = (struct upgrade){ 0 };
+}
+
+void scratch_make(char folder[SCRATCH_MAX])
+{
+	char path[64];
+
+	(void)snprintf(folder, SCRATCH_MAX, "/tmp/dfota-cut-XXXXXX");
+	MUST(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/k", folder);
+	MUST(dfota_key_generate(path) == 0);
+}
+
+void scratch_remove(const char *folder)
+{
+	static const char *const names[] = { "k.key", "k.pub" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(folder);
 }
 
 void shape_by_chance(struct shape *shape, char text[SHAPE_PARTITIONS_MAX][64], uint64_t seed)

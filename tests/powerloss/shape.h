@@ -30,11 +30,22 @@ struct shape_plan {
 	enum shape_order order;
 };
 
+/* Packages that contradict themselves: refused before the first write. */
+enum shape_spoil {
+	SPOIL_NOTHING,
+	SPOIL_KIND,  /* REDO steps are called DIRECT */
+	SPOIL_STASH, /* copies are left out */
+	SPOIL_UNITS, /* of the units of a segment that changed the last one is left out */
+	SPOIL_CHUNK, /* chunks decode to something else */
+	SPOIL_COUNT
+};
+
 struct shape {
 	const char *name;
 	const char *kinds; /* that it must lead to: Direct Redo Unchanged Tail Stash */
 	uint32_t unit_bytes, segment_units;
 	struct shape_plan plans[SHAPE_PARTITIONS_MAX];
+	enum shape_spoil spoil;
 };
 
 /* A shape with its images and package. */
@@ -63,6 +74,11 @@ void upgrade_free(struct upgrade *upgrade);
 
 /* A shape by chance, kept in `shape` and `text`. */
 void shape_by_chance(struct shape *shape, char text[SHAPE_PARTITIONS_MAX][64], uint64_t seed);
+
+#define SCRATCH_MAX 32
+/* A new folder with k.key and k.pub; removes it with them. */
+void scratch_make(char folder[SCRATCH_MAX]);
+void scratch_remove(const char *folder);
 
 /* What a test takes for granted. */
 #define MUST(condition)                                                                            \
