@@ -30,6 +30,7 @@ struct transfer {
 	uint64_t deadline; /* of the next byte; 0 = libcurl watches, while it connects */
 	uint64_t synced;
 	size_t header_bytes;
+	bool headed; /* the last response's headers are complete */
 };
 
 uint64_t connection_clock(void)
@@ -198,14 +199,20 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
 	struct transfer *transfer = context;
 	size_t bytes = size * count;
+	long status = 0;
 
-	(void)data;
 	heard(transfer);
 	transfer->header_bytes += bytes;
-	if (transfer->header_bytes <= HEADER_BYTES)
+	if (transfer->header_bytes > HEADER_BYTES) {
+		end(transfer, CONNECTION_FAILED, DFOTA_E_TRANSFER,
+		    "the server's headers do not end");
+		return 0;
+	}
+	if (transfer->download->url->scheme == DFOTA_SCHEME_FTP || bytes > 2 || *data != '\r')
 		return bytes;
-	end(transfer, CONNECTION_FAILED, DFOTA_E_TRANSFER, "the server's headers do not end");
-	return 0;
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	transfer->headed = status / 100 != 1 && status / 100 != 3; /* others follow */
+	return bytes;
 }
 
 /* Connected, the request goes out: from here on silence is counted. */
@@ -287,6 +294,7 @@ static const char *certificate_why(CURL *easy)
 	(void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &why);
 	switch (why) {
 	case X509_V_OK:
+	case X509_V_ERR_UNSPECIFIED: /* libcurl's own check, after that of the chain */
 		return "the server's certificate is not for this name";
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "the server's certificate is not yet valid by this clock";
@@ -362,6 +370,8 @@ static void drive(struct transfer *transfer, CURLM *multi)
 	while (look_after(transfer)) {
 		if (curl_multi_perform(multi, &running) != CURLM_OK)
 			break;
+		if (transfer->headed && !judge(transfer))
+			break; /* not to wait for a body of no use */
 		message = curl_multi_info_read(multi, &left);
 		if (message && message->data.result == CURLE_OK)
 			end_well(transfer);
