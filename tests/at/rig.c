@@ -146,6 +146,8 @@ HANDLER(upload)
 	(void)context;
 	if (request->param_count != 3)
 		return 400;
+	if (request->params[0].number > RIG_FILE_MAX)
+		return 423;
 	rig->runs++;
 	rig->file_bytes = 0;
 	dfota_at_upload(at, "+UP", request->params[0].number, request->params[1].number * 1000,
@@ -171,6 +173,8 @@ HANDLER(download)
 	const struct dfota_source source = { source_read, rig };
 
 	(void)context;
+	if (request->params[0].number > RIG_FILE_MAX)
+		return 423;
 	rig->runs++;
 	dfota_at_download(at, "+DOWN", request->params[0].number, &source);
 	return DFOTA_AT_DATA;

@@ -34,9 +34,9 @@ static void test_urcs_keep_their_order_and_a_gap(void **state)
 		config.urc_gap_ms = gaps[i];
 		rig = rig_new_with(FEED_ALL, &config);
 		for (int n = 0; n < 5; n++) {
-			char text[32];
+			char text[48];
 
-			snprintf(text, sizeof(text), "+QIND: \"FOTA\",\"UPDATING\",%d", n);
+			snprintf(text, sizeof(text), "+QIND: \"FOTA\",\"UPDATING\",%d", n % 10);
 			URC(text);
 		}
 		rig_pass(rig, 5 * gap);
@@ -125,7 +125,7 @@ static void test_a_line_that_is_typed_holds_urcs_back_for_a_while(void **state)
 		URC("one");
 		rig_pass(rig, 1999);
 		rig_expect(rig, "");
-		rig_say(rig, "AT+CGMR\r" + strlen(begun[i])); /* goes on */
+		rig_say(rig, &"AT+CGMR\r"[strlen(begun[i])]); /* goes on */
 		rig_expect(rig, LINES("BG770AGLAAR01A05") OK LINES("one"));
 		assert_int_equal(rig->piece_count, 0);
 		rig_pass(rig, 5000);
@@ -135,7 +135,7 @@ static void test_a_line_that_is_typed_holds_urcs_back_for_a_while(void **state)
 		rig_expect(rig, "");
 		rig_pass(rig, 1);
 		rig_expect(rig, LINES("two"));
-		rig_say(rig, "AT+CGMR\r" + strlen(begun[i])); /* and is still good */
+		rig_say(rig, &"AT+CGMR\r"[strlen(begun[i])]); /* and is still good */
 		rig_expect(rig, LINES("BG770AGLAAR01A05") OK);
 		rig_free(rig);
 	}
