@@ -57,7 +57,8 @@ struct dfota_updater_report {
 	enum dfota_where where;
 	char partition[DFOTA_PARTITION_NAME_MAX + 1]; /* empty when none is concerned */
 	uint32_t step;             /* step of that partition */
-	bool started;              /* INTENT is durable: flash may be a mixture until COMMIT */
+	bool started;              /* INTENT is durable, of this package or of another one that was left
+				    * unfinished: flash may be a mixture until COMMIT */
 	uint64_t writes;           /* write, erase and resize operations on partitions and area in this call */
 	uint64_t bytes_written;    /* to partitions */
 	uint64_t ring_bytes, stash_bytes; /* written to the area */
@@ -85,8 +86,9 @@ int dfota_updater_check(const struct dfota_updater_config *config, void *memory,
 	DFOTA_MUST_CHECK;
 
 /* One attempt: checks (or finds its place in the journal), writes, verifies, commits. When it returns 0 a
- * power cut leaves the new firmware and a COMMIT record; calling again returns 0 without a write. A power cut at any
- * time before leaves a state from which the next call with the same package goes on.
+ * power cut leaves the new firmware and a COMMIT record; calling again returns 0 without a write, unless power went
+ * while COMMIT was written: then it is written again. A power cut at any time before leaves a state from which the
+ * next call with the same package goes on.
  */
 int dfota_updater_run(const struct dfota_updater_config *config, void *memory,
 		      uint64_t memory_bytes, struct dfota_updater_report *ret_report)
