@@ -19,6 +19,7 @@ enum updater_mutant {
 	UPDATER_MUTANT_TWO_BLOCKS,	/* journal of two blocks */
 	UPDATER_MUTANT_NO_REFRESH,	/* the newest record is not written again after a restart */
 	UPDATER_MUTANT_SKIP_IF_RIGHT,	/* a unit that reads well is not written */
+	UPDATER_MUTANT_END_ONCE,	/* COMMIT and ABANDONED are written once */
 };
 
 #ifdef UPDATER_MUTANT
