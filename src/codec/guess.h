@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to codec and diff: candidates for the next token, best first.
+ *
+ * Each predictor makes a value or none. Equal values are one candidate; candidates are ranked by how often the
+ * predictors that made them were right. What is learned depends on the tokens alone, never on how they were
+ * coded, so the encoder can look ahead.
+ */
+#ifndef DFOTA_CODEC_GUESS_H
+#define DFOTA_CODEC_GUESS_H
+
+#include "fixed.h"
+#include "model.h"
+
+enum guess_kind {
+	GUESS_SAME, GUESS_PC, GUESS_LEARNED, GUESS_NEAR, GUESS_PREL, GUESS_ABS, GUESS_WORD,
+	GUESS_IMMEDIATE, GUESS_DELTA, GUESS_COLUMN8, GUESS_COLUMN12, GUESS_COLUMN24, GUESS_VALUE,
+	GUESS_KINDS
+};
+
+#define GUESS_TRIED    5u   /* candidates that can be chosen */
+#define GUESS_CLASSES  (16u * (REGION_KINDS + 1))
+#define GUESS_TARGETS  (1u << 13)
+#define GUESS_NEARS    (1u << 12)
+#define GUESS_WORDS    (1u << 15)
+#define GUESS_FIELDS   (1u << 13)
+#define GUESS_VALUES   (1u << 13)
+
+struct guess_target {
+	uint64_t old, new; /* addresses; 0 = empty */
+};
+
+struct guess_pair {
+	uint32_t old, new;
+};
+
+/* What is learned inside one segment. */
+struct guess_memory {
+	struct guess_target targets[GUESS_TARGETS];
+	struct guess_target nears[GUESS_NEARS];
+	struct guess_pair words[GUESS_WORDS];
+	struct guess_pair fields[GUESS_FIELDS];
+	struct guess_pair values[GUESS_VALUES];
+	uint16_t scores[GUESS_KINDS][GUESS_CLASSES][2];
+	uint8_t hit[GUESS_KINDS][GUESS_CLASSES];
+	uint32_t delta;
+};
+
+/* New bytes of the segment before the token; older ones read as zero. */
+struct guess_history {
+	const uint8_t *segment;
+	uint32_t start; /* position of segment[0] in the new image */
+};
+
+struct guess {
+	struct fixed_place place;
+	struct fixed_values fixed;
+	uint32_t class;  /* of region kind and token */
+	uint32_t value[GUESS_KINDS];
+	uint32_t mask[GUESS_KINDS]; /* predictors that made it */
+	uint32_t count;
+	/* private */
+	uint32_t made[GUESS_KINDS];
+	uint32_t have;
+};
+
+void guess_reset(struct guess_memory *memory);
+
+/* Candidates for guess->place; at least one. */
+void guess_make(struct guess_memory *memory, const struct map *map,
+		const struct guess_history *history, struct guess *guess);
+
+/* The token is `word`, and stands in the history now. */
+void guess_learn(struct guess_memory *memory, const struct guess_history *history,
+		 const struct guess *guess, uint32_t word);
+
+#endif

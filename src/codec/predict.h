@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to codec and diff: coding PREDICT, one segment, both ways.
+ *
+ * A segment is coded in pieces of the map. Tokens of a piece are compared with candidates; blocks whose tokens
+ * all are their first candidate cost one decision. What no piece covers is literal. All that is learned starts
+ * anew with each segment.
+ */
+#ifndef DFOTA_CODEC_PREDICT_H
+#define DFOTA_CODEC_PREDICT_H
+
+#include "coding.h"
+#include "literal.h"
+#include "prelude.h"
+
+#define PREDICT_MARGIN ISA_REACH /* old bytes read before and behind each piece, as far as there are */
+
+#define PREDICT_VIEW (32u << 10)
+
+/* Old bytes at hand. */
+struct predict_view {
+	const struct dfota_source *source;
+	uint32_t start, end; /* of what is in bytes */
+	uint8_t bytes[PREDICT_VIEW + 3 * PREDICT_MARGIN];
+};
+
+enum predict_mode {
+	PREDICT_DECODE,
+	PREDICT_SCAN,   /* encoder: finds the tokens that are not their first candidate */
+	PREDICT_ENCODE
+};
+
+/* Counted when encoding, for people. */
+struct predict_counts {
+	uint64_t blocks_bytes, flags_bytes, miss_bytes, literal_bytes; /* of output, in 1/65536 byte */
+	uint64_t tokens, misses, literals;
+	uint64_t chosen[GUESS_KINDS];
+};
+
+struct predict {
+	struct map map;
+	struct prelude prelude;
+	struct coder coder;
+	struct model model;
+	struct model_mixer prelude_mixer, block_mixer, flag_mixer, literal_mixer;
+	int32_t *weights;
+	size_t weights_bytes;
+	struct guess_memory *guesses;
+	struct literal_memory *literals;
+	struct predict_view view;
+};
+
+/* A segment at work. */
+struct predict_job {
+	enum predict_mode mode;
+	uint32_t start, end;             /* new positions */
+	uint8_t *out;                    /* decoding: filled; else the new bytes */
+	const struct dfota_source *old;
+	uint8_t *wrong;                  /* encoder: bit per byte of the segment, where such a token starts */
+};
+
+/* Room for everything, in an arena, for a prelude of so many bytes. */
+size_t predict_workspace_bytes(uint32_t prelude_bytes);
+int predict_open(struct predict **ret_predict, const struct dfota_codec_image *image,
+		 struct codec_arena *arena) DFOTA_MUST_CHECK;
+
+/* After map and regions are in place: sorts and indexes them. */
+void predict_ready(struct predict *predict);
+
+/* Codes the segment with coder as it is set up. Errors: those of the old source; DFOTA_E_CORRUPT. */
+int predict_segment(struct predict *predict, const struct predict_job *job) DFOTA_MUST_CHECK;
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to codec and diff: what coding PREDICT sends once for the whole image: regions, map, BTF types.
+ */
+#ifndef DFOTA_CODEC_PRELUDE_H
+#define DFOTA_CODEC_PRELUDE_H
+
+#include "map.h"
+#include "model.h"
+
+/* A prelude says at most so many things for each of its bytes: bounds memory by its size. Encoders pad. */
+#define PRELUDE_REGION_BYTES 2u /* a region takes at least so many */
+#define PRELUDE_PIECE_BYTES  2u
+#define PRELUDE_TYPES_BYTES  2u
+
+/* Capacities for a prelude of so many bytes. */
+static inline uint32_t prelude_room(uint32_t bytes, uint32_t each, uint32_t max)
+{
+	return bytes / each < max ? bytes / each : max;
+}
+
+#define PRELUDE_CONTEXTS 5u
+#define PRELUDE_INPUTS   (2 * PRELUDE_CONTEXTS + 1)
+#define PRELUDE_FIELDS   20u
+#define PRELUDE_ROWS     (PRELUDE_FIELDS * 64u)
+
+/* Arrays have room for the capacities; when encoding they are full already. Sizes of the images are set. */
+struct prelude {
+	struct map *map;
+	struct map_piece *pieces;
+	struct map_types *types;
+	uint32_t region_room, piece_room, types_room;
+};
+
+/* Codes all of it with a mixer of PRELUDE_ROWS rows and PRELUDE_INPUTS inputs. Decoding: DFOTA_E_CORRUPT when anything is out of
+ * bounds; everything that region.h and map.h say holds afterwards, but by_address is not filled.
+ */
+void prelude_start(struct model *model, struct model_mixer *mixer); /* before it: forgets what was learned */
+int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude *prelude)
+	DFOTA_MUST_CHECK;
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to diff: coding PREDICT, encoder.
+ */
+#ifndef DFOTA_DIFF_PREDICT_ENCODE_H
+#define DFOTA_DIFF_PREDICT_ENCODE_H
+
+#include "../codec/predict.h"
+#include "encode.h"
+
+/* The map of one image pair, shared by the encoders of all segments. */
+struct diff_predictor {
+	const struct diff_images *images;
+	struct map map;
+	struct map_piece *pieces;
+	struct map_entry *entries;
+	uint8_t *prelude;
+	size_t prelude_bytes;
+};
+
+/* Takes regions (borrowed; by_address is made) and pieces, and codes the prelude. Errors: DFOTA_E_MEMORY; DFOTA_E_ARGUMENT when
+ * the images or the map are too large for this coding.
+ */
+int diff_predictor_make(struct diff_predictor *predictor, const struct diff_images *images,
+			const struct regions *old_regions, const struct regions *new_regions,
+			const struct diff_pieces *pieces) DFOTA_MUST_CHECK;
+void diff_predictor_free(struct diff_predictor *predictor); /* accepts a zeroed struct */
+
+/* Codes new bytes [start, end), one segment. RAW when that is not larger. May be called by several threads. */
+int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start, uint64_t end,
+			  struct diff_chunk *ret_chunk) DFOTA_MUST_CHECK;
+
+#endif
