@@ -89,6 +89,32 @@ static void predict_learned(struct guess_memory *memory, struct guess *guess)
 		give_address(guess, GUESS_NEAR, near->new + (target - near->old));
 }
 
+/* BTF: what became of this very type or string. */
+static struct guess_target *role_target(struct guess_memory *memory, const struct guess *guess,
+					uint64_t *ret_key)
+{
+	*ret_key = (uint64_t)guess->place.role << 32 | guess->place.word;
+	return target_of(memory, guess, *ret_key);
+}
+
+static void predict_role(struct guess_memory *memory, struct guess *guess)
+{
+	uint64_t key;
+	const struct guess_target *known = role_target(memory, guess, &key);
+
+	if (known->old == key)
+		give(guess, GUESS_LEARNED, (uint32_t)known->new);
+}
+
+static void learn_role(struct guess_memory *memory, const struct guess *guess, uint32_t word)
+{
+	uint64_t key;
+	struct guess_target *known = role_target(memory, guess, &key);
+
+	if (known->old == key || guess->fixed.value[FIXED_PC] != word)
+		*known = (struct guess_target){ key, word };
+}
+
 static uint32_t new_word(const struct guess_history *history, uint32_t at, uint32_t back)
 {
 	return at - history->start >= back ? isa_load(history->segment + (at - history->start - back), 4)
@@ -181,7 +207,7 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 	const struct fixed_place *place = &guess->place;
 	unsigned kind = place->old_region && place->new_region ? place->new_region->kind + 1u : 0;
 
-	guess->class = kind << 4 | place->token.class;
+	guess->class = kind << 4 | (place->token.class ? place->token.class : place->role);
 	guess->have = 0;
 	give(guess, GUESS_SAME, place->word);
 	fixed_predict(map, place, &guess->fixed);
@@ -193,6 +219,8 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 		give(guess, GUESS_ABS, guess->fixed.value[FIXED_ABS]);
 	if (guess->fixed.has_target && place->token.class != ISA_OTHER)
 		predict_learned(memory, guess);
+	else if (guess->fixed.have & 1u << FIXED_PC)
+		predict_role(memory, guess);
 	if (place->token.bytes == 4)
 		predict_data(memory, history, guess);
 	rank(memory, guess);
@@ -294,6 +322,8 @@ void guess_learn(struct guess_memory *memory, const struct guess_history *histor
 		learn_scores(memory, guess, word);
 	if (has_target)
 		learn_target(memory, history, guess, word);
+	else if (guess->fixed.have & 1u << FIXED_PC)
+		learn_role(memory, guess, word);
 	if (guess->place.token.bytes == 4 && !(guess->fixed.have & 1u << FIXED_PC))
 		learn_data(memory, guess, word);
 }

@@ -7,7 +7,6 @@
 
 #define MATCH_MIN   6u
 #define MATCH_MOST  32u
-#define BUCKET      16u /* slots that one half byte of one context uses: a cache line */
 
 void literal_reset(struct literal_memory *memory)
 {
@@ -71,13 +70,12 @@ static unsigned code_bit(const struct state *s, unsigned partial, unsigned bits,
 {
 	struct model *model = s->model;
 	unsigned old = expected(s->old, partial, bits), guess = expected(s->guess, partial, bits);
-	unsigned match = expected(s->match, partial, bits), slot;
+	unsigned match = expected(s->match, partial, bits);
 	uint32_t select[MODEL_SETS];
 
-	slot = bits < 4 ? partial : (partial & ((1u << (bits - 4)) - 1)) | 1u << (bits - 4);
 	model_begin(model);
 	for (unsigned i = 0; i + 2 < LITERAL_CONTEXTS; i++)
-		model_slot(model, (s->hashes[i] & ~(BUCKET - 1)) + slot);
+		model_context(model, (s->hashes[i] + partial * 0x9e3779b1u) * 0x85ebca6bu);
 	model_context(model, model_hash4(old, guess, s->number << 4 | bits,
 					 s->hashes[LITERAL_CONTEXTS - 2]));
 	model_context(model, model_hash4(match, s->match_class, s->number, 99));
@@ -90,22 +88,18 @@ static unsigned code_bit(const struct state *s, unsigned partial, unsigned bits,
 	return model_code(model, s->mixer, select, bit);
 }
 
-/* Hashes for one half of the byte; slots of a half lie side by side. */
-static void make_hashes(struct state *s, const uint32_t *contexts, unsigned partial)
+static void make_hashes(struct state *s, const uint32_t *contexts)
 {
 	for (unsigned i = 0; i + 2 < LITERAL_CONTEXTS; i++)
-		s->hashes[i] = model_hash3(contexts[i], i << 16 | s->number << 9 | partial, 7) >>
-			       (32 - MODEL_SLOT_BITS);
+		s->hashes[i] = model_hash2(contexts[i], i << 16 | s->number);
 }
 
 static unsigned code_byte(struct state *s, const uint32_t *contexts, unsigned byte)
 {
 	unsigned partial = 1;
 
-	make_hashes(s, contexts, 1);
+	make_hashes(s, contexts);
 	for (unsigned bits = 0; bits < 8; bits++) {
-		if (bits == 4)
-			make_hashes(s, contexts, partial);
 		partial = partial << 1 | code_bit(s, partial, bits, byte >> (7 - bits) & 1);
 	}
 	return partial & 255;

@@ -24,6 +24,9 @@ struct segment {
 	uint8_t winner_at[LOG]; /* by position / 4 */
 	uint32_t since;      /* tokens since one that was not its first candidate */
 	uint32_t piece_start, piece_end;
+	struct btf_walk walk; /* of the new image's BTF types, at walk_at */
+	uint32_t walk_at;
+	const struct region *walk_region; /* NULL = not in them yet */
 	int error;
 };
 
@@ -201,6 +204,49 @@ static unsigned code_flag(struct segment *s, uint32_t j, uint32_t later, unsigne
 	return model_code(model, &s->p->flag_mixer, select, yes);
 }
 
+/* ---- BTF --------------------------------------------------------------------------------------- */
+
+/* Numbers that are not worth a model. */
+static uint32_t code_plain(struct segment *s, unsigned bits, uint32_t number)
+{
+	uint32_t value = 0;
+
+	while (bits-- > 0)
+		value = value << 1 |
+			coder_bit(&s->p->coder, 32768, number >> bits & 1);
+	return value;
+}
+
+/* A segment that starts inside of BTF types says where in a record. */
+static void begin_walk(struct segment *s, const struct region *region)
+{
+	s->walk_region = region;
+	s->walk = (struct btf_walk){ 0 };
+	s->walk_at = region->start;
+	if (region->start >= s->job->start)
+		return;
+	s->walk_at = s->job->start;
+	if (s->job->mode != PREDICT_DECODE)
+		s->walk = s->job->walk;
+	if (s->job->mode == PREDICT_SCAN)
+		return;
+	s->walk.at = code_plain(s, 3, s->walk.at);
+	s->walk.kind = code_plain(s, 5, s->walk.kind);
+	s->walk.left = code_plain(s, 18, s->walk.left);
+}
+
+/* Role of the word at `at` in the region; all before it is known. */
+static uint8_t role_at(struct segment *s, const struct region *region, uint32_t at)
+{
+	if (region->start % 4 != 0 || at % 4 != 0)
+		return ROLE_NONE;
+	if (s->walk_region != region)
+		begin_walk(s, region);
+	for (; s->walk_at < at; s->walk_at += 4)
+		(void)btf_step(&s->walk, isa_load(new_at(s, s->walk_at), 4)); /* only the state counts */
+	return s->walk_at == at ? (uint8_t)btf_role(&s->walk) : ROLE_NONE;
+}
+
 /* ---- tokens ------------------------------------------------------------------------------------ */
 
 static void code_literal(struct segment *s, struct literal *literal)
@@ -371,6 +417,9 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 			code_instruction(s, isa, end);
 		} else if (!isa && place->at % 4 == 0 && end - place->at >= 4) {
 			place->token = (struct isa_token){ 4, ISA_OTHER, 0 };
+			place->role = new && new->kind == REGION_BTF_TYPES
+					      ? role_at(s, new, place->at)
+					      : ROLE_NONE;
 			code_token(s, end);
 			place->at += 4;
 			place->old += 4;

@@ -9,6 +9,7 @@
 #ifndef DFOTA_CODEC_PREDICT_H
 #define DFOTA_CODEC_PREDICT_H
 
+#include "btf.h"
 #include "coding.h"
 #include "literal.h"
 #include "prelude.h"
@@ -57,6 +58,7 @@ struct predict_job {
 	uint8_t *out;                    /* decoding: filled; else the new bytes */
 	const struct dfota_source *old;
 	uint8_t *wrong;                  /* encoder: bit per byte of the segment, where such a token starts */
+	struct btf_walk walk;            /* encoder: at `start`, if BTF types are there */
 };
 
 /* Room for everything, in an arena, for a prelude of so many bytes. */

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "btf_types.h"
+
 static int regions_take(struct regions *regions, const struct regions *from)
 {
 	*regions = *from;
@@ -81,7 +83,7 @@ static int prelude_make(struct diff_predictor *predictor)
 	struct prelude prelude = {
 		.map = &map,
 		.pieces = predictor->pieces,
-		.types = (struct map_types *)(uintptr_t)map.types,
+		.types = predictor->types,
 		.region_room = REGIONS_MAX,
 		.piece_room = MAP_PIECES_MAX,
 		.types_room = MAP_PIECES_MAX,
@@ -127,7 +129,12 @@ int diff_predictor_make(struct diff_predictor *predictor, const struct diff_imag
 	if (!error)
 		error = pieces_take(predictor, pieces);
 	if (!error)
+		error = diff_btf_types(&predictor->map, images, &predictor->types,
+				       &predictor->map.type_run_count);
+	if (!error) {
+		predictor->map.types = predictor->types;
 		error = prelude_make(predictor);
+	}
 	if (error)
 		diff_predictor_free(predictor);
 	return error;
@@ -139,6 +146,7 @@ void diff_predictor_free(struct diff_predictor *predictor)
 	free(predictor->map.new_regions.by_address);
 	free(predictor->pieces);
 	free(predictor->entries);
+	free(predictor->types);
 	free(predictor->prelude);
 	*predictor = (struct diff_predictor){ 0 };
 }
@@ -198,6 +206,7 @@ int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start
 		.out = (uint8_t *)(uintptr_t)predictor->images->new_image + start,
 		.old = &old,
 		.wrong = calloc(1, bytes / 8 + 1),
+		.walk = diff_btf_walk(&predictor->map, predictor->images, (uint32_t)start),
 	};
 	uint8_t *output = malloc(room + 1);
 	struct predict *p;

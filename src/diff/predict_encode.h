@@ -14,6 +14,7 @@ struct diff_predictor {
 	struct map map;
 	struct map_piece *pieces;
 	struct map_entry *entries;
+	struct map_types *types;
 	uint8_t *prelude;
 	size_t prelude_bytes;
 };
