@@ -106,6 +106,8 @@ static void timer_set(struct wire *wire, uint64_t engine_ms)
 void wire_kick(struct wire *wire)
 {
 	uint64_t engine_ms;
+	unsigned idle_rounds = 0;
+	size_t left;
 	bool busy;
 
 	if (!wire->open)
@@ -113,13 +115,13 @@ void wire_kick(struct wire *wire)
 	uv_update_time(wire->loop);
 	stall_end(wire);
 	engine_ms = dfota_at_tick(&wire->at, uv_now(wire->loop));
-	feed(wire);
-	drain(wire);
-	/* What did not fit may fit now. */
-	if (wire->in_bytes > 0) {
+	/* What did not fit may fit once output has gone, and nothing else would wake us for it. */
+	do {
+		left = wire->in_bytes - wire->in_at;
 		feed(wire);
 		drain(wire);
-	}
+		idle_rounds = wire->in_bytes - wire->in_at < left ? 0 : idle_rounds + 1;
+	} while (wire->in_bytes > 0 && idle_rounds < 2);
 	wire->wake_ms = UINT64_MAX;
 	wire->turn(wire->context);
 	if (!wire->open)
