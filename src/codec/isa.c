@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which kinds of region are code.
+ */
+#include "isa.h"
+
+static const struct isa *const isas[REGION_KINDS] = {
+	[REGION_A64] = &isa_a64,
+};
+
+const struct isa *isa_of(unsigned kind)
+{
+	return kind < REGION_KINDS ? isas[kind] : NULL;
+}
