@@ -6,6 +6,10 @@
 
 #include <stdlib.h>
 
+#include "../codec/model.h"
+
+#define ROUNDS 4 /* in which types learn of the types that they refer to */
+
 static const struct region *types_region(const struct regions *regions)
 {
 	for (uint32_t i = 0; i < regions->count; i++)
@@ -104,4 +108,101 @@ int diff_btf_roles(const struct region *region, const uint8_t *image, uint8_t **
 	}
 	*ret_roles = roles;
 	return 0;
+}
+
+/* ---- meaning ----------------------------------------------------------------------------------- */
+
+struct meanings {
+	const uint8_t *words, *strings; /* of the image */
+	uint32_t word_count, string_bytes;
+	uint32_t *hashes, *next; /* by type; 0 is void */
+	uint32_t types;
+};
+
+static uint32_t string_hash(const struct meanings *m, uint32_t offset)
+{
+	uint32_t hash = 1;
+
+	if (offset >= m->string_bytes)
+		return offset;
+	for (; offset < m->string_bytes && m->strings[offset]; offset++)
+		hash = model_hash2(hash, m->strings[offset]);
+	return hash;
+}
+
+static uint32_t type_hash(const struct meanings *m, uint32_t type)
+{
+	return type < m->types ? m->hashes[type] : type;
+}
+
+static uint32_t meaning(const struct meanings *m, enum fixed_role role, uint32_t word)
+{
+	switch (role) {
+	case ROLE_STRING: return string_hash(m, word);
+	case ROLE_TYPE: return type_hash(m, word);
+	case ROLE_NONE: break;
+	}
+	return word;
+}
+
+/* Hash of each type from its words and, for those that are references, from the last round's hashes. */
+static void hash_types(struct meanings *m)
+{
+	struct btf_walk walk = { 0 };
+	uint32_t type = 1, hash = 0, *swap;
+
+	for (uint32_t i = 0; i < m->word_count; i++) {
+		uint32_t word = isa_load(m->words + 4 * (size_t)i, 4);
+
+		hash = model_hash2(hash, meaning(m, btf_role(&walk), word));
+		if (btf_step(&walk, word)) {
+			m->next[type++] = hash;
+			hash = 0;
+		}
+	}
+	swap = m->hashes;
+	m->hashes = m->next;
+	m->next = swap;
+}
+
+static void rewrite(const struct meanings *m, uint8_t *copy)
+{
+	struct btf_walk walk = { 0 };
+
+	for (uint32_t i = 0; i < m->word_count; i++) {
+		uint32_t word = isa_load(m->words + 4 * (size_t)i, 4);
+
+		dfota_put32(copy + 4 * (size_t)i, meaning(m, btf_role(&walk), word));
+		(void)btf_step(&walk, word); /* only the state counts */
+	}
+}
+
+int diff_btf_normalise(const struct regions *regions, const uint8_t *image, uint8_t *copy)
+{
+	const struct region *types = types_region(regions), *strings = NULL;
+	struct meanings m = { 0 };
+	int error = DFOTA_E_MEMORY;
+
+	for (uint32_t i = 0; types && i < regions->count; i++)
+		if (regions->items[i].kind == REGION_BTF_STRINGS &&
+		    regions->items[i].group == types->group)
+			strings = &regions->items[i];
+	if (!strings)
+		return 0;
+	m.words = image + types->start;
+	m.word_count = types->bytes / 4;
+	m.strings = image + strings->start;
+	m.string_bytes = strings->bytes;
+	m.types = m.word_count / 3 + 2; /* a record has three words at least */
+	m.hashes = calloc(m.types, sizeof(uint32_t));
+	m.next = calloc(m.types, sizeof(uint32_t));
+	if (m.hashes && m.next) {
+		for (int i = 0; i < ROUNDS; i++)
+			hash_types(&m);
+		rewrite(&m, copy + types->start);
+		error = 0;
+	}
+	free(m.hashes);
+	free(m.next);
+	return error;
 }

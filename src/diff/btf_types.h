@@ -21,4 +21,9 @@ struct btf_walk diff_btf_walk(const struct map *map, const struct diff_images *i
 /* Roles of the words of an image's BTF types region, one byte each (malloc'ed, *ret_count of them); NULL without. */
 int diff_btf_roles(const struct region *region, const uint8_t *image, uint8_t **ret_roles) DFOTA_MUST_CHECK;
 
+/* Rewrites the words of a copy of the image that hold types and strings to hashes of what they mean, so that equal
+ * records are equal bytes whatever their numbers. `regions` are those of the image; without BTF nothing happens.
+ */
+int diff_btf_normalise(const struct regions *regions, const uint8_t *image, uint8_t *copy) DFOTA_MUST_CHECK;
+
 #endif
