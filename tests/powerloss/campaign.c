@@ -2,11 +2,12 @@
  *
  * The power-loss campaign: every operation of small upgrades is cut, in every way; 0 may be lost.
  *
- * usage: campaign [--full] [--states N] [--seed N] [--shape NAME] [--no-read-back] [--stop-early]
- *                 [--replay LINE]
- * Without options a slice of under a minute; --full goes on with shapes by chance until a million
- * states (--states) were visited. rig.h tells what a boot is, explore.h what is demanded of each
- * state. The campaign fails as well when a kind of write was never cut.
+ * usage: campaign [--full] [--states N] [--chance N] [--seed N] [--shape NAME] [--no-read-back]
+ *                 [--stop-early] [--replay LINE]
+ * Without options a slice of under a minute; --full goes deeper, and on with shapes by chance until
+ * a million states (--states) and 40 of these shapes (--chance) were visited. rig.h tells what a
+ * boot is, explore.h what is demanded of each state. The campaign fails as well when a kind of
+ * write was never cut.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,10 +19,12 @@
 
 #define STATES_FULL UINT64_C(1000000)
 #define NEAR	    12u
+#define CHANCE	    6u
+#define CHANCE_FULL 40u
 
 struct campaign {
 	struct explorer explorer;
-	uint64_t states;
+	uint64_t states, chance;
 	const char *shape, *replay;
 	char folder[SCRATCH_MAX];
 	uint32_t upgrades;
@@ -98,8 +101,10 @@ static void explore(struct campaign *campaign)
 	if (campaign->shape)
 		return;
 	for (uint64_t seed = campaign->explorer.seed; !done(campaign); seed++) {
-		if (campaign->explorer.thorough ? campaign->explorer.states >= campaign->states
-						: seed >= campaign->explorer.seed + 6)
+		bool more =
+		    campaign->explorer.thorough && campaign->explorer.states < campaign->states;
+
+		if (!more && seed >= campaign->explorer.seed + campaign->chance)
 			break;
 		chance_explore(campaign, seed, (enum shape_medium)(seed % MEDIUM_COUNT));
 		if (campaign->explorer.states / 100000 > told) {
@@ -176,6 +181,7 @@ static bool options_read(struct campaign *campaign, int argc, char **argv)
 		{ "shape", required_argument, NULL, 'S' },
 		{ "no-read-back", no_argument, NULL, 'b' },
 		{ "replay", required_argument, NULL, 'r' },
+		{ "chance", required_argument, NULL, 'c' },
 		{ "stop-early", no_argument, NULL, 'e' },
 		{ 0 },
 	};
@@ -188,6 +194,9 @@ static bool options_read(struct campaign *campaign, int argc, char **argv)
 			break;
 		case 'n':
 			campaign->states = strtoull(optarg, NULL, 10);
+			break;
+		case 'c':
+			campaign->chance = strtoull(optarg, NULL, 10);
 			break;
 		case 's':
 			campaign->explorer.seed = strtoull(optarg, NULL, 10);
@@ -208,6 +217,8 @@ static bool options_read(struct campaign *campaign, int argc, char **argv)
 			return false;
 		}
 	}
+	if (!campaign->chance)
+		campaign->chance = campaign->explorer.thorough ? CHANCE_FULL : CHANCE;
 	return optind == argc && campaign->explorer.seed > 0;
 }
 
