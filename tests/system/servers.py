@@ -3,16 +3,19 @@
 
 All are context managers with a .port.
 """
+import http.client
 import pathlib
 import queue
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
 
 DEADLINE_S = 20
+KNOCK = "/.knock"
 
 
 def free_port():
@@ -104,13 +107,24 @@ http {{
     def url(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
+    def _knock(self):
+        """One more request: when it is answered, nginx has logged all that ended before."""
+        context = ssl.create_default_context() if self.tls else None
+        kind, named = (http.client.HTTPSConnection, {"context": context}) if self.tls else (http.client.HTTPConnection, {})
+        if context:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = kind("127.0.0.1", self.port, timeout=DEADLINE_S, **named)
+        connection.request("HEAD", KNOCK)
+        connection.getresponse().read()
+        connection.close()
+
     def requests(self):
         """One dictionary for each request that has ended, in order."""
         names = ("method", "path", "range", "if_range", "status", "bytes")
-        log = self.home / "access.log"
-        lines = log.read_text().splitlines() if log.exists() else []
+        self._knock()
+        lines = (self.home / "access.log").read_text().splitlines()
         rows = [dict(zip(names, line.split("\t"))) for line in lines]
-        return [row for row in rows if row["method"]]  # without the knocks at the start
+        return [row for row in rows if row["method"] and row["path"] not in ("-", "", KNOCK)]
 
 
 # ---- FTP --------------------------------------------------------------------------------------------
