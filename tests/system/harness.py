@@ -199,16 +199,15 @@ class Module:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def _gone(self):
-        # A link that a power cut leaves may lead to another program's terminal by now.
-        (self.folder / "at").unlink(missing_ok=True)
-
     def kill(self):
-        """Power cut."""
+        """Power cut. The link to the port goes first: it would lead to whatever gets that terminal's number next."""
         if self.running():
+            self.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            (self.folder / "at").unlink(missing_ok=True)
             self.process.kill()
         self.process.wait(DEADLINE_S)
-        self._gone()
+        (self.folder / "at").unlink(missing_ok=True)
 
     def term(self):
         self.process.send_signal(signal.SIGTERM)

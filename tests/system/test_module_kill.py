@@ -11,6 +11,7 @@ Modules live in memory (/dev/shm): what is tested is the order of writes of the 
 process wrote. Cuts that lose or tear writes are the job of tests/powerloss.
 """
 import argparse
+import collections
 import concurrent.futures
 import pathlib
 import random
@@ -19,9 +20,12 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DEADLINE_S, Late, Site  # noqa: E402
+from harness import DEADLINE_S, Late, Site, wait_for  # noqa: E402
 
 NAME = "/cache/ufs/update.zip"
+WORKERS = 6  # a trial mostly waits
+STAGES = {"committed": "after the commit", "writing begins": "writing", "goes on at": "writing again",
+          "recovery": "checking", "v13, normal": "done", "normal": "before the upgrade"}
 
 
 def request(host, module):
@@ -34,6 +38,15 @@ def request(host, module):
         return "the upgrade flag is set" in module.log()[mark:]
 
 
+def stage(log):
+    """What the module was doing when it was cut."""
+    now = log[log.rfind("boot:"):]
+    for name in ("committed", "writing begins", "goes on at", "recovery", "v13, normal"):
+        if name in now:
+            return STAGES[name]
+    return STAGES["normal"]
+
+
 class Trial:
     def __init__(self, site, number, seed, longest):
         self.rng = random.Random(f"{seed}-{number}")
@@ -42,38 +55,71 @@ class Trial:
         shutil.copytree(site.folder / "template", folder)
         self.module = site.adopt(folder)
         self.cuts = []
+        self.hits = collections.Counter()
+        self.asked = 0   # number of the boot in which the request was taken
+        self.untold = 0  # cuts after the flag's deletion and before the reboot: END may not have reached the host
+        self.born = 0    # length of the log at the last start
 
     def run(self):
-        self.module.start()
+        self.start()
         with self.module.host() as host:
-            host.wait_open()
-            request(host, self.module)
+            self.module.wait_boot("normal")
+            self.ask(host, self.boots())
             for _ in range(self.rng.choice((1, 1, 2, 3))):
                 self.cut()
-                self.module.start()
+                self.start()
             self.finish(host)
             self.check(host)
         self.module.term()
         shutil.rmtree(self.module.folder)
 
+    def start(self):
+        self.born = len(self.module.log())
+        self.module.start()
+
     def cut(self):
-        seconds = self.rng.uniform(0, self.longest)
-        end = time.monotonic() + seconds
+        """At any moment of the whole, or, every other time, of checking and writing alone, which are only a part of it."""
+        longest = self.longest
+        if self.rng.random() < 0.5 and self.recovering():
+            longest = self.site.working * 1.2
+        seconds = self.rng.uniform(0, longest)
         # The moment itself is what is random here: this sleep is the test's input.
-        time.sleep(max(0, end - time.monotonic()))
+        time.sleep(seconds)
         self.module.kill()
         self.cuts.append(round(seconds, 4))
+        log = self.module.log()
+        self.hits[stage(log)] += 1
+        self.untold += log.rfind("flag deleted") > log.rfind("boot:")
+
+    def recovering(self):
+        """Waits for the recovery mode; False where no upgrade is on its way."""
+        try:
+            wait_for(lambda: self.boots_now() and "recovery" in self.boots_now()[-1], self.longest, pause=0.002)
+        except Late:
+            return False
+        return True
+
+    def boots_now(self):
+        return [line for line in self.module.log()[self.born:].splitlines() if "boot:" in line]
+
+    def boots(self):
+        return [line for line in self.module.log().splitlines() if "boot:" in line]
+
+    def ask(self, host, boots):
+        """Once in a boot: a module that takes the request reboots soon, and must not be asked again when it is back."""
+        if self.asked != len(boots) and request(host, self.module):
+            self.asked = len(boots)
 
     def finish(self, host):
         """Until a normal boot of v13; asks again only where the cut came before the flag was set."""
         end = time.monotonic() + DEADLINE_S * 2
         while True:
-            boots = [line for line in self.module.log().splitlines() if "boot:" in line]
-            if boots and ", normal," in boots[-1]:
+            boots = self.boots()
+            if self.boots_now() and ", normal," in boots[-1]:
                 if f" {self.site.new}," in boots[-1]:
                     host.greet()
                     return
-                request(host, self.module)
+                self.ask(host, boots)
             if time.monotonic() > end:
                 raise Late("no end of the upgrade")
             time.sleep(0.02)
@@ -85,26 +131,26 @@ class Trial:
         assert version == self.site.new, version
         assert self.module.images() == self.site.target, "images differ"
         assert deleted == 1, f"flag deleted {deleted} times"
-        # Between the deletion of the flag and the host's reading of END lie microseconds in which a cut takes it away.
-        lost = log.count("upgrade: END,0") == 0 or self.cut_after_end(log)
-        assert ends == [("END", 0)] or (ends == [] and lost), f"ENDs {ends}"
+        # Between the deletion of the flag and the host's reading of END lie microseconds in which a cut takes END away.
+        assert ends == [("END", 0)] or (ends == [] and self.untold), f"ENDs {ends}"
         assert not (self.module.folder / "state/package.zip").exists(), "package left"
-
-    @staticmethod
-    def cut_after_end(log):
-        """True when the process was killed in the half second between END,0 and its own reboot."""
-        after = log[log.index("flag deleted"):]
-        return "starts again" not in after.split("boot:")[0]
 
 
 def calibrate(site):
-    """Seconds from the request to the normal boot, without a cut; and that such an upgrade is right."""
+    """Seconds from the request to the normal boot, without a cut; and that such an upgrade is right.
+
+    site.working: seconds from the start in recovery mode to the commit.
+    """
     trial = Trial(site, "calibration", 0, 0)
     began = time.monotonic()
-    trial.module.start()
+    trial.start()
     with trial.module.host() as host:
-        host.wait_open()
-        assert request(host, trial.module)
+        trial.module.wait_boot("normal")
+        trial.ask(host, trial.boots())
+        trial.module.wait_boot("recovery")
+        recovery = time.monotonic()
+        trial.module.wait_log("committed")
+        site.working = time.monotonic() - recovery
         trial.finish(host)
         seconds = time.monotonic() - began
         trial.check(host)
@@ -116,11 +162,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("dfota")
     parser.add_argument("dfotad")
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     options = parser.parse_args()
     base = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
-    failed = 0
+    failed, hits = 0, collections.Counter()
     with Site(options.dfota, options.dfotad, base) as site:
         print(f"seed {options.seed}, {site.real_small()}")
         site.new = site.version("v13")
@@ -128,22 +174,27 @@ def main():
         site.module("template", urc_gap_ms=20)
         shutil.copy(site.up, site.folder / "template/ufs/update.zip")
         longest = calibrate(site)
-        print(f"an upgrade without a cut takes {longest:.2f} s", flush=True)
+        print(f"an upgrade without a cut takes {longest:.2f} s, of which {site.working:.2f} s are checking and writing", flush=True)
 
         def one(number):
             trial = Trial(site, number, options.seed, longest)
             try:
                 trial.run()
-                return None
+                return trial, None
             except (AssertionError, OSError) as fault:
-                return f"trial {number}, cuts {trial.cuts}: {fault}\n{trial.module.log()}"
+                return trial, f"trial {number}, cuts {trial.cuts}: {fault}\n{trial.module.log()}"
 
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            for fault in pool.map(one, range(options.trials)):
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            for trial, fault in pool.map(one, range(options.trials)):
+                hits += trial.hits
                 failed += fault is not None
                 if fault:
                     print(fault, flush=True)
-    print(f"{options.trials} trials, {failed} failed")
+    print(f"{options.trials} trials, {hits.total()} cuts ({', '.join(f'{n} {what}' for what, n in hits.most_common())}), "
+          f"{failed} failed")
+    if hits["writing"] < options.trials / 10:
+        print("too few cuts hit the writing to mean anything")
+        failed += 1
     return 1 if failed else 0
 
 
