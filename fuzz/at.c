@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The AT engine and the host's reader under hostile bytes. The input is a program: an operation, its argument, its bytes.
- * What the engine says is fed to the reader, and so is the input itself.
+ * The AT engine and the host's reader under hostile bytes. The input is a program: an operation,
+ * its argument, its bytes. What the engine says is fed to the reader, and so is the input itself.
  */
 #include <stdlib.h>
 
@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
+#define REQUIRE(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			abort();                                                                   \
 	} while (0)
 
 #define DOWNLOAD_MAX 100000u
@@ -50,7 +50,8 @@ static int show(void *context, struct dfota_at *at, const struct dfota_at_reques
 	for (uint32_t i = 0; i < request->param_count; i++) {
 		const struct dfota_at_param *param = &request->params[i];
 
-		REQUIRE(strlen(param->text) == param->text_bytes && param->text_bytes < DFOTA_AT_LINE_MAX);
+		REQUIRE(strlen(param->text) == param->text_bytes &&
+			param->text_bytes < DFOTA_AT_LINE_MAX);
 		dfota_at_line(at, "%s: %u,%llu,\"%s\"", request->name, (unsigned)param->kind,
 			      (unsigned long long)param->number, param->text);
 	}
@@ -98,7 +99,8 @@ static void read_lines(struct dfota_at_reader *reader, const uint8_t *bytes, siz
 		count -= taken;
 		if (!ready)
 			continue;
-		REQUIRE(event.text[event.text_bytes] == '\0' && event.text_bytes <= DFOTA_AT_LINE_MAX);
+		REQUIRE(event.text[event.text_bytes] == '\0' &&
+			event.text_bytes <= DFOTA_AT_LINE_MAX);
 		REQUIRE(event.value >= -1 && event.fota <= DFOTA_FOTA_OTHER);
 		dfota_at_classify(event.text, event.text_bytes, &alone);
 		REQUIRE(alone.kind == event.kind && alone.value == event.value);
@@ -115,8 +117,8 @@ static size_t take(struct dfota_at *at, struct dfota_at_reader *reader, size_t m
 	return bytes;
 }
 
-static void feed(struct dfota_at *at, struct dfota_at_reader *reader, const uint8_t *bytes, size_t count,
-		 uint64_t now)
+static void feed(struct dfota_at *at, struct dfota_at_reader *reader, const uint8_t *bytes,
+		 size_t count, uint64_t now)
 {
 	while (count > 0) {
 		size_t taken = dfota_at_input(at, bytes, count, now);
@@ -142,7 +144,8 @@ static void come_to_rest(struct dfota_at *at, struct dfota_at_reader *reader, ui
 	REQUIRE(dfota_at_tick(at, now) == UINT64_MAX);
 }
 
-static void run(struct dfota_at *at, struct dfota_at_reader *reader, const uint8_t *data, size_t size)
+static void run(struct dfota_at *at, struct dfota_at_reader *reader, const uint8_t *data,
+		size_t size)
 {
 	uint64_t now = 1;
 

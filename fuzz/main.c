@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs a fuzz target over files and folders, so that each corpus is an ordinary test where there is no libFuzzer.
+ * Runs a fuzz target over files and folders, so that each corpus is an ordinary test where there is
+ * no libFuzzer.
  *
  * usage: fuzz_<name> FILE_OR_FOLDER...
  */
@@ -64,7 +65,8 @@ static int run(const char *path)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		if (snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) >= (int)sizeof(name) ||
+		if (snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) >=
+			(int)sizeof(name) ||
 		    run_file(name))
 			result = -1;
 	}

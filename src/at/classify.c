@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The host's end: lines out of what a module sends, and what kind each is. Tolerant, because modules differ in
- * case, spaces and quotes.
+ * The host's end: lines out of what a module sends, and what kind each is. Tolerant, because
+ * modules differ in case, spaces and quotes.
  */
 #include <strings.h>
 
@@ -59,7 +59,8 @@ static bool word_ends(const struct text *text)
 	if (text->at == text->end)
 		return true;
 	c = *text->at;
-	return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_');
+	return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		 c == '_');
 }
 
 static bool take_whole_word(struct text *text, const char *word)
@@ -96,9 +97,12 @@ static bool classify_fota(struct text *text, struct dfota_at_event *event)
 		const char *word;
 		enum dfota_at_fota fota;
 	} stages[] = {
-		{ "FTPSTART", DFOTA_FOTA_FTPSTART },   { "FTPEND", DFOTA_FOTA_FTPEND },
-		{ "HTTPSTART", DFOTA_FOTA_HTTPSTART }, { "HTTPEND", DFOTA_FOTA_HTTPEND },
-		{ "START", DFOTA_FOTA_START },	       { "UPDATING", DFOTA_FOTA_UPDATING },
+		{ "FTPSTART", DFOTA_FOTA_FTPSTART },
+		{ "FTPEND", DFOTA_FOTA_FTPEND },
+		{ "HTTPSTART", DFOTA_FOTA_HTTPSTART },
+		{ "HTTPEND", DFOTA_FOTA_HTTPEND },
+		{ "START", DFOTA_FOTA_START },
+		{ "UPDATING", DFOTA_FOTA_UPDATING },
 		{ "END", DFOTA_FOTA_END },
 	};
 	struct text rest = *text;
@@ -122,7 +126,8 @@ static bool classify_fota(struct text *text, struct dfota_at_event *event)
 
 static bool classify_result(struct text *text, struct dfota_at_event *event)
 {
-	static const char *const errors[] = { "+CME ERROR", "+CMS ERROR", "ERROR", "COMMAND NOT SUPPORT" };
+	static const char *const errors[] = { "+CME ERROR", "+CMS ERROR", "ERROR",
+					      "COMMAND NOT SUPPORT" };
 	struct text rest = *text;
 
 	if (take_whole_word(&rest, "OK") && rest.at == rest.end) {
@@ -150,16 +155,18 @@ static bool classify_result(struct text *text, struct dfota_at_event *event)
 static bool is_urc(const struct text *text)
 {
 	static const char *const urcs[] = {
-		"RDY", "APP RDY", "POWERED DOWN", "NORMAL POWER DOWN", "RING", "NO CARRIER",
-		"+QIND:", "+CPIN:", "+QUSIM:", "+CFUN:", "+CREG:", "+CGREG:", "+CEREG:", "+C5GREG:",
-		"+CGEV:", "+CTZV:", "+CTZE:", "+QNETDEVSTATUS:", "+CMTI:", "+CRING:",
+		"RDY",	   "APP RDY",	      "POWERED DOWN", "NORMAL POWER DOWN",
+		"RING",	   "NO CARRIER",      "+QIND:",	      "+CPIN:",
+		"+QUSIM:", "+CFUN:",	      "+CREG:",	      "+CGREG:",
+		"+CEREG:", "+C5GREG:",	      "+CGEV:",	      "+CTZV:",
+		"+CTZE:",  "+QNETDEVSTATUS:", "+CMTI:",	      "+CRING:",
 	};
 
 	for (size_t i = 0; i < sizeof(urcs) / sizeof(urcs[0]); i++) {
 		struct text rest = *text;
 
 		if (urcs[i][strlen(urcs[i]) - 1] == ':' ? take_word(&rest, urcs[i])
-						      : take_whole_word(&rest, urcs[i]))
+							: take_whole_word(&rest, urcs[i]))
 			return true;
 	}
 	return false;

@@ -39,7 +39,8 @@ static void finish(struct dfota_at *at)
 	at_final(at, at->data_error);
 }
 
-/* ---- upload -------------------------------------------------------------------------------------- */
+/* ---- upload
+ * -------------------------------------------------------------------------------------- */
 
 void dfota_at_upload(struct dfota_at *at, const char *name, uint64_t size, uint64_t timeout_ms,
 		     bool ack, const struct dfota_at_sink *sink)
@@ -149,7 +150,8 @@ void at_data_tick(struct dfota_at *at)
 		upload_finish(at);
 }
 
-/* ---- download ------------------------------------------------------------------------------------ */
+/* ---- download
+ * ------------------------------------------------------------------------------------ */
 
 void dfota_at_download(struct dfota_at *at, const char *name, uint64_t size,
 		       const struct dfota_source *source)

@@ -7,8 +7,8 @@
 #include "engine.h"
 
 #define CARRIAGE_RETURN 13
-#define LINE_FEED       10
-#define BACKSPACE       8
+#define LINE_FEED	10
+#define BACKSPACE	8
 
 void at_defaults(struct dfota_at *at)
 {

@@ -15,14 +15,16 @@ enum at_line_state { AT_LINE_NONE, AT_LINE_A, AT_LINE_BODY };
 #define AT_OUTPUT_BUSY 2048u /* more waiting output than this: input waits with the caller */
 #define AT_PIECES_MAX  (sizeof(((struct dfota_at *)0)->piece_end) / sizeof(uint16_t))
 #define AT_PIECES_BUSY (AT_PIECES_MAX - 8) /* the same for pieces */
-#define AT_FINAL_BYTES 256u  /* kept free for the final result code */
+#define AT_FINAL_BYTES 256u		   /* kept free for the final result code */
 #define AT_TYPING_MS   2000u /* a line that rests for longer no longer holds URCs back */
-#define AT_URC_WAIT_MS 1000u /* a URC that waited so long does not wait for a gap after a response */
-#define AT_GUARD_MS    1000u /* silence on both sides of +++ */
+#define AT_URC_WAIT_MS                                                                             \
+	1000u		  /* a URC that waited so long does not wait for a gap after a response */
+#define AT_GUARD_MS 1000u /* silence on both sides of +++ */
 
 /* respond.c */
 void at_echo(struct dfota_at *at, uint8_t byte);
-void at_piece_begin(struct dfota_at *at); /* what follows is a piece of its own, up to at_piece_end */
+void at_piece_begin(
+    struct dfota_at *at); /* what follows is a piece of its own, up to at_piece_end */
 void at_piece_end(struct dfota_at *at);
 void at_put(struct dfota_at *at, const void *bytes, size_t count);
 /* Final result code for what a handler returned (OK, ERROR or a CME code). */

@@ -2,8 +2,8 @@
  *
  * A command line: its commands one after the other, their form and parameters (V.250 5.3 and 5.4).
  *
- * The line is taken apart in at->scratch; parameters point into it. The first command that fails ends
- * the line with its code.
+ * The line is taken apart in at->scratch; parameters point into it. The first command that fails
+ * ends the line with its code.
  */
 #include <stdio.h>
 
@@ -11,7 +11,8 @@
 
 #define NAME_MAX_BYTES 24
 
-/* ---- characters ---------------------------------------------------------------------------------- */
+/* ---- characters
+ * ---------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -63,7 +64,8 @@ static bool number_get(char **position, uint64_t *ret_number)
 	return true;
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------- */
+/* ---- parameters
+ * ---------------------------------------------------------------------------------- */
 
 /* One parameter; *position is moved behind it. Its end is made a NUL by the caller. */
 static bool param_get(char **position, struct dfota_at_param *param, char **ret_end)
@@ -94,8 +96,8 @@ static bool param_get(char **position, struct dfota_at_param *param, char **ret_
 	return true;
 }
 
-/* Everything after the `=` of a write form; *position ends on the `;` or NUL behind it, which *ret_last tells
- * because it may have been made the end of the last parameter.
+/* Everything after the `=` of a write form; *position ends on the `;` or NUL behind it, which
+ * *ret_last tells because it may have been made the end of the last parameter.
  */
 static bool params_get(char **position, struct dfota_at_request *request, char *ret_last)
 {
@@ -117,7 +119,8 @@ static bool params_get(char **position, struct dfota_at_request *request, char *
 	}
 }
 
-/* ---- the engine's own commands ------------------------------------------------------------------- */
+/* ---- the engine's own commands
+ * ------------------------------------------------------------------- */
 
 static int set_flag(const struct dfota_at_request *request, bool *flag)
 {
@@ -185,7 +188,8 @@ static int s_register(struct dfota_at *at, char **position)
 	return DFOTA_AT_OK;
 }
 
-/* ---- commands ---------------------------------------------------------------------------------- */
+/* ---- commands ----------------------------------------------------------------------------------
+ */
 
 static int call(struct dfota_at *at, struct dfota_at_request *request)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What goes out: echo, information lines, result codes, URCs; and which bytes belong into one write.
+ * What goes out: echo, information lines, result codes, URCs; and which bytes belong into one
+ * write.
  *
- * Hosts that read a response with one read() lose what is split or joined, so every response and every URC
- * is one piece (row A1; V.250 5.7).
+ * Hosts that read a response with one read() lose what is split or joined, so every response and
+ * every URC is one piece (row A1; V.250 5.7).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,7 +82,8 @@ void dfota_at_line(struct dfota_at *at, const char *format, ...)
 	put_framing(at);
 }
 
-/* Result code in words or as a number (ATV); `number` < 0: there is none, the words are sent always. */
+/* Result code in words or as a number (ATV); `number` < 0: there is none, the words are sent
+ * always. */
 static void put_result(struct dfota_at *at, const char *words, int number)
 {
 	char digit = (char)('0' + number);
@@ -125,13 +127,16 @@ void at_connect(struct dfota_at *at)
 	at_piece_end(at);
 }
 
-/* ---- URCs -------------------------------------------------------------------------------------- */
+/* ---- URCs --------------------------------------------------------------------------------------
+ */
 
-/* After output that has left the engine. A URC that a busy host kept waiting for long goes without. */
+/* After output that has left the engine. A URC that a busy host kept waiting for long goes without.
+ */
 static void gap_begin(struct dfota_at *at)
 {
 	if (!at->urc_count || at->now_ms - at->urc_since_ms < AT_URC_WAIT_MS)
-		at->urc_next_ms = at->now_ms + (at->config.urc_gap_ms ? at->config.urc_gap_ms : 100);
+		at->urc_next_ms =
+		    at->now_ms + (at->config.urc_gap_ms ? at->config.urc_gap_ms : 100);
 }
 
 static void urc_remove(struct dfota_at *at, uint32_t index)
@@ -200,7 +205,8 @@ static void urc_send(struct dfota_at *at)
 	at->urc_since_ms = at->now_ms;
 }
 
-/* ---- taking -------------------------------------------------------------------------------------- */
+/* ---- taking
+ * -------------------------------------------------------------------------------------- */
 
 static size_t take_piece(struct dfota_at *at, uint8_t *buffer, size_t max)
 {
@@ -212,7 +218,8 @@ static size_t take_piece(struct dfota_at *at, uint8_t *buffer, size_t max)
 	memmove(at->output, at->output + take, at->output_bytes);
 	if (at->piece_count && take == end) {
 		at->piece_count--;
-		memmove(at->piece_end, at->piece_end + 1, at->piece_count * sizeof(at->piece_end[0]));
+		memmove(at->piece_end, at->piece_end + 1,
+			at->piece_count * sizeof(at->piece_end[0]));
 	}
 	for (uint32_t i = 0; i < at->piece_count; i++)
 		at->piece_end[i] = (uint16_t)(at->piece_end[i] - take);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
 
-#define HANDLER(name) \
+#define HANDLER(name)                                                                              \
 	static int name(void *context, struct dfota_at *at, const struct dfota_at_request *request)
 
 static struct rig *rig_of(struct dfota_at *at)
@@ -186,11 +187,13 @@ HANDLER(download)
 #define X (1u << DFOTA_AT_EXEC)
 
 static const struct dfota_at_command commands[] = {
-	{ "I", X, identify },	       { "X", X, basic },     { "&C", X, basic },
-	{ "+CGMR", X, revision },      { "+START", T | W, start }, { "+SHOW", T | R | W | X, show },
-	{ "+READ", R, show },	       { "+FAIL", W | X, refuse },   { "+SILENT", X, silent },
-	{ "+TALK", W, talk },	       { "+URC", X, urc },	   { "+UP", W, upload },
-	{ "+DOWN", W, download },      { "*P-Q_R.S/T:U!V%W1", X, show },
+	{ "I", X, identify },	    { "X", X, basic },
+	{ "&C", X, basic },	    { "+CGMR", X, revision },
+	{ "+START", T | W, start }, { "+SHOW", T | R | W | X, show },
+	{ "+READ", R, show },	    { "+FAIL", W | X, refuse },
+	{ "+SILENT", X, silent },   { "+TALK", W, talk },
+	{ "+URC", X, urc },	    { "+UP", W, upload },
+	{ "+DOWN", W, download },   { "*P-Q_R.S/T:U!V%W1", X, show },
 };
 
 const struct dfota_at_config rig_config = {
@@ -199,7 +202,8 @@ const struct dfota_at_config rig_config = {
 	.cmee = 1,
 };
 
-/* ---- bench ------------------------------------------------------------------------------------- */
+/* ---- bench -------------------------------------------------------------------------------------
+ */
 
 struct rig *rig_new_with(enum rig_feed feed, const struct dfota_at_config *config)
 {
@@ -330,7 +334,8 @@ void rig_expect_at(struct rig *rig, const void *bytes, size_t count, const char 
 	rig_forget(rig);
 }
 
-void rig_expect_piece_at(struct rig *rig, size_t index, const char *text, const char *file, int line)
+void rig_expect_piece_at(struct rig *rig, size_t index, const char *text, const char *file,
+			 int line)
 {
 	size_t start = index > 0 && index <= rig->piece_count ? rig->piece_end[index - 1] : 0;
 	size_t end = index < rig->piece_count ? rig->piece_end[index] : start;

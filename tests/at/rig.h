@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An engine on a bench: fake clock, a small command table, all output kept together with the borders of its writes.
+ * An engine on a bench: fake clock, a small command table, all output kept together with the
+ * borders of its writes.
  */
 #ifndef DFOTA_TESTS_AT_RIG_H
 #define DFOTA_TESTS_AT_RIG_H
@@ -16,8 +17,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LINES(text)  "\r\n" text "\r\n"
-#define OK           LINES("OK")
-#define ERROR        LINES("ERROR")
+#define OK	     LINES("OK")
+#define ERROR	     LINES("ERROR")
 
 /* How bytes are handed over; the output must not depend on it. */
 enum rig_feed { FEED_ALL, FEED_BYTES, FEED_BYTES_DRAINED, FEED_KINDS };
@@ -67,7 +68,8 @@ void rig_forget(struct rig *rig);
 void rig_expect_at(struct rig *rig, const void *bytes, size_t count, const char *file, int line);
 /* The index-th write since rig_forget is exactly that. */
 #define rig_expect_piece(rig, index, text) rig_expect_piece_at(rig, index, text, __FILE__, __LINE__)
-void rig_expect_piece_at(struct rig *rig, size_t index, const char *text, const char *file, int line);
+void rig_expect_piece_at(struct rig *rig, size_t index, const char *text, const char *file,
+			 int line);
 
 /* Deterministic bytes. */
 uint32_t rig_random(uint64_t *state);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The dialogue of fwupd with a module, byte for byte, as its rules demand: an answer is one read of at most 64 bytes,
- * acknowledgements are counted by chunk, the last chunk is padded, the first URC of a read is the only one seen.
+ * The dialogue of fwupd with a module, byte for byte, as its rules demand: an answer is one read of
+ * at most 64 bytes, acknowledgements are counted by chunk, the last chunk is padded, the first URC
+ * of a read is the only one seen.
  */
 #include "rig.h"
 
@@ -55,7 +56,7 @@ static int list(void *context, struct dfota_at *at, const struct dfota_at_reques
 	return DFOTA_AT_OK;
 }
 
-static int delete(void *context, struct dfota_at *at, const struct dfota_at_request *request)
+static int delete (void *context, struct dfota_at *at, const struct dfota_at_request *request)
 {
 	struct module *module = context;
 
@@ -112,7 +113,8 @@ static void module_boot(struct module *module)
 	module->rig = rig_new_with(FEED_ALL, &config);
 }
 
-/* fwupd's command: the echo may come first, the answer is one read and must hold OK within 64 bytes. */
+/* fwupd's command: the echo may come first, the answer is one read and must hold OK within 64
+ * bytes. */
 static void command(struct module *module, bool echo, const char *line, const char *answer)
 {
 	struct rig *rig = module->rig;
@@ -143,13 +145,16 @@ static void set_up(struct module *module, bool echo)
 		return;
 	}
 	for (int i = 0; i < 3; i++) {
-		command(module, echo, "AT+QFLST=\"UFS:dfota_update.bin\"", LINES("+CME ERROR: 405"));
+		command(module, echo, "AT+QFLST=\"UFS:dfota_update.bin\"",
+			LINES("+CME ERROR: 405"));
 		rig_pass(module->rig, 3000);
 	}
 }
 
-/* Stop and wait: each chunk is whole, the last one padded, and counts of A are those of its real bytes. */
-static void send_chunks(struct module *module, const uint8_t *package, size_t size, size_t read_size)
+/* Stop and wait: each chunk is whole, the last one padded, and counts of A are those of its real
+ * bytes. */
+static void send_chunks(struct module *module, const uint8_t *package, size_t size,
+			size_t read_size)
 {
 	struct rig *rig = module->rig;
 	char result[64];
@@ -164,7 +169,8 @@ static void send_chunks(struct module *module, const uint8_t *package, size_t si
 		memset(chunk, 0xff, sizeof(chunk));
 		memcpy(chunk, package + at, real);
 		for (size_t done = 0; done < CHUNK; done += read_size)
-			rig_send(rig, chunk + done, CHUNK - done < read_size ? CHUNK - done : read_size);
+			rig_send(rig, chunk + done,
+				 CHUNK - done < read_size ? CHUNK - done : read_size);
 		rig_drain(rig);
 		assert_memory_equal(rig->out, all, acks);
 		if (real < CHUNK || at + real == size)
@@ -173,17 +179,19 @@ static void send_chunks(struct module *module, const uint8_t *package, size_t si
 		rig_forget(rig);
 		rig_pass(rig, 20);
 	}
-	snprintf(result, sizeof(result), LINES("+QFUPL: %zu,%x") OK, size, rig_checksum(package, size));
+	snprintf(result, sizeof(result), LINES("+QFUPL: %zu,%x") OK, size,
+		 rig_checksum(package, size));
 	rig_expect_piece(rig, rig->piece_count - 1, result);
 	assert_int_equal(rig->out_bytes, size % CHUNK / DFOTA_AT_ACK_BYTES +
-		(size % CHUNK == 0 ? CHUNK / DFOTA_AT_ACK_BYTES : 0) + strlen(result));
+					     (size % CHUNK == 0 ? CHUNK / DFOTA_AT_ACK_BYTES : 0) +
+					     strlen(result));
 }
 
 static void reported(struct module *module)
 {
 	static const char *const urcs[] = {
-		"+QIND: \"FOTA\",\"START\"",	    "+QIND: \"FOTA\",\"UPDATING\",0",
-		"+QIND: \"FOTA\",\"UPDATING\",50",  "+QIND: \"FOTA\",\"UPDATING\",100",
+		"+QIND: \"FOTA\",\"START\"",	   "+QIND: \"FOTA\",\"UPDATING\",0",
+		"+QIND: \"FOTA\",\"UPDATING\",50", "+QIND: \"FOTA\",\"UPDATING\",100",
 		"+QIND: \"FOTA\",\"END\",0",
 	};
 	struct rig *rig = module->rig;
@@ -237,7 +245,8 @@ static void upgrade(size_t size, bool echo, size_t read_size)
 
 static void test_packages_of_every_size_pass(void **state)
 {
-	static const size_t sizes[] = { 1, 1000, 1023, 1024, 1025, 2047, 2048, 2049, 8192, 8193, 9216, 9217, 10117 };
+	static const size_t sizes[] = { 1,    1000, 1023, 1024, 1025, 2047, 2048,
+					2049, 8192, 8193, 9216, 9217, 10117 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(sizes); i++) {

@@ -4,11 +4,11 @@
  */
 #include "rig.h"
 
-#define LINE      DFOTA_AT_EVENT_LINE, DFOTA_FOTA_OTHER, -1
-#define OKAY      DFOTA_AT_EVENT_OK, DFOTA_FOTA_OTHER, -1
-#define FAILED(n) DFOTA_AT_EVENT_ERROR, DFOTA_FOTA_OTHER, n
-#define CONNECTED(n) DFOTA_AT_EVENT_CONNECT, DFOTA_FOTA_OTHER, n
-#define URC       DFOTA_AT_EVENT_URC, DFOTA_FOTA_OTHER, -1
+#define LINE	       DFOTA_AT_EVENT_LINE, DFOTA_FOTA_OTHER, -1
+#define OKAY	       DFOTA_AT_EVENT_OK, DFOTA_FOTA_OTHER, -1
+#define FAILED(n)      DFOTA_AT_EVENT_ERROR, DFOTA_FOTA_OTHER, n
+#define CONNECTED(n)   DFOTA_AT_EVENT_CONNECT, DFOTA_FOTA_OTHER, n
+#define URC	       DFOTA_AT_EVENT_URC, DFOTA_FOTA_OTHER, -1
 #define FOTA(stage, n) DFOTA_AT_EVENT_FOTA, DFOTA_FOTA_##stage, n
 
 static const struct row {
@@ -154,7 +154,8 @@ static void test_damaged_lines_are_harmless(void **state)
 				if (cut)
 					exact[cut - 1] = (char)value;
 				dfota_at_classify(exact, cut, &event);
-				assert_in_range(event.kind, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_URC);
+				assert_in_range(event.kind, DFOTA_AT_EVENT_LINE,
+						DFOTA_AT_EVENT_URC);
 				assert_true(event.value >= -1);
 				assert_ptr_equal(event.text, exact);
 				assert_int_equal(event.text_bytes, cut);
@@ -173,8 +174,8 @@ static void test_lines_are_found_whatever_the_reads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		bytes += (size_t)snprintf(stream + bytes, sizeof(stream) - bytes, "%s%s", rows[i].line,
-					  ends[i % COUNT(ends)]);
+		bytes += (size_t)snprintf(stream + bytes, sizeof(stream) - bytes, "%s%s",
+					  rows[i].line, ends[i % COUNT(ends)]);
 		stream[bytes++] = '\0'; /* noise that is dropped */
 	}
 	for (size_t split = 1; split <= bytes; split += split < 40 ? 1 : 997) {
@@ -186,7 +187,8 @@ static void test_lines_are_found_whatever_the_reads(void **state)
 			struct dfota_at_event event;
 			bool ready;
 
-			taken = dfota_at_read_line(&reader, (const uint8_t *)stream + at, count, &event, &ready);
+			taken = dfota_at_read_line(&reader, (const uint8_t *)stream + at, count,
+						   &event, &ready);
 			assert_true(taken > 0 && taken <= count);
 			assert_true(ready || taken == count);
 			at += taken;
@@ -216,7 +218,8 @@ static void test_a_line_that_is_too_long_is_cut(void **state)
 		taken = dfota_at_read_line(&reader, line, bytes + 6, &event, &ready);
 		assert_true(ready);
 		assert_int_equal(event.kind, DFOTA_AT_EVENT_LINE);
-		assert_int_equal(event.text_bytes, bytes < DFOTA_AT_LINE_MAX ? bytes : DFOTA_AT_LINE_MAX);
+		assert_int_equal(event.text_bytes,
+				 bytes < DFOTA_AT_LINE_MAX ? bytes : DFOTA_AT_LINE_MAX);
 		dfota_at_read_line(&reader, line + taken, bytes + 6 - taken, &event, &ready);
 		assert_true(ready);
 		assert_int_equal(event.kind, DFOTA_AT_EVENT_OK);
@@ -227,9 +230,10 @@ static void test_an_answer_of_the_engine_is_understood(void **state)
 {
 	struct rig *rig = rig_new_with(FEED_ALL, &rig_config);
 	static const enum dfota_at_event_kind kinds[] = {
-		DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_LINE,
-		DFOTA_AT_EVENT_OK, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_ERROR, DFOTA_AT_EVENT_LINE,
-		DFOTA_AT_EVENT_CONNECT, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_OK, DFOTA_AT_EVENT_FOTA,
+		DFOTA_AT_EVENT_LINE,  DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_LINE,
+		DFOTA_AT_EVENT_LINE,  DFOTA_AT_EVENT_OK,   DFOTA_AT_EVENT_LINE,
+		DFOTA_AT_EVENT_ERROR, DFOTA_AT_EVENT_LINE, DFOTA_AT_EVENT_CONNECT,
+		DFOTA_AT_EVENT_LINE,  DFOTA_AT_EVENT_OK,   DFOTA_AT_EVENT_FOTA,
 	};
 	struct dfota_at_reader reader = { 0 };
 	size_t at = 0, seen = 0;
@@ -242,8 +246,8 @@ static void test_an_answer_of_the_engine_is_understood(void **state)
 		struct dfota_at_event event;
 		bool ready;
 
-		at += dfota_at_read_line(&reader, (const uint8_t *)rig->out + at, rig->out_bytes - at,
-					 &event, &ready);
+		at += dfota_at_read_line(&reader, (const uint8_t *)rig->out + at,
+					 rig->out_bytes - at, &event, &ready);
 		if (ready) {
 			assert_true(seen < COUNT(kinds));
 			assert_int_equal(event.kind, kinds[seen++]);

@@ -38,8 +38,12 @@ static void test_the_prefix_in_any_case_opens_a_line(void **state)
 		{ "AAT\r", OK },
 		{ "A\rAT\r", OK },
 		{ "xyzAT\r", OK },
-		{ "\xff\xff\xff" "AT\r", OK },
-		{ "\x1b" "AT\r", OK },
+		{ "\xff\xff\xff"
+		  "AT\r",
+		  OK },
+		{ "\x1b"
+		  "AT\r",
+		  OK },
 		{ "+++AT\r", OK },
 		{ "+CGMR\r", "" },
 		{ "A T\r", "" },
@@ -204,11 +208,19 @@ static void test_registers_change_the_marks_of_a_line(void **state)
 		{ "ATS12=255\rATS12?\r", OK LINES("255") OK },
 		{ "ATS3=13S4=10S5=8;+SHOW\r", LINES("+SHOW: X") OK },
 		/* a new S3 ends lines at once, and stands in the result of its own line */
-		{ "ATS3=33\rAT+SHOW!", "!\nOK!\n" "!\n+SHOW: X!\n" "!\nOK!\n" },
-		{ "ATS3=33\rAT!ATS3=13!AT\r", "!\nOK!\n" "!\nOK!\n" OK OK },
-		{ "ATS3=10\rAT\nAT+SHOW\n", "\n\nOK\n\n" "\n\nOK\n\n" "\n\n+SHOW: X\n\n" "\n\nOK\n\n" },
+		{ "ATS3=33\rAT+SHOW!", "!\nOK!\n"
+				       "!\n+SHOW: X!\n"
+				       "!\nOK!\n" },
+		{ "ATS3=33\rAT!ATS3=13!AT\r", "!\nOK!\n"
+					      "!\nOK!\n" OK OK },
+		{ "ATS3=10\rAT\nAT+SHOW\n", "\n\nOK\n\n"
+					    "\n\nOK\n\n"
+					    "\n\n+SHOW: X\n\n"
+					    "\n\nOK\n\n" },
 		/* S4 frames what goes out and nothing else */
-		{ "ATS4=33\rAT+SHOW=\"!\"\r", "\r!OK\r!" "\r!+SHOW: W,<!>\r!" "\r!OK\r!" },
+		{ "ATS4=33\rAT+SHOW=\"!\"\r", "\r!OK\r!"
+					      "\r!+SHOW: W,<!>\r!"
+					      "\r!OK\r!" },
 		{ "ATS4=90\rATZE0\rAT\r", "\rZOK\rZ" OK OK },
 		{ "ATS3=128\r", ERROR },
 		{ "ATS4=128\r", ERROR },
@@ -231,9 +243,12 @@ static void test_result_codes_follow_v_and_q(void **state)
 {
 	static const struct row rows[] = {
 		{ "ATV0\r", "0\r" },
-		{ "ATV\rAT+NOTHERE\r", "0\r" "4\r" },
-		{ "ATV0\rAT+CGMR\r", "0\r" "BG770AGLAAR01A05\r\n0\r" },
-		{ "ATV0\rATI\r", "0\r" "Quectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05\r\n0\r" },
+		{ "ATV\rAT+NOTHERE\r", "0\r"
+				       "4\r" },
+		{ "ATV0\rAT+CGMR\r", "0\r"
+				     "BG770AGLAAR01A05\r\n0\r" },
+		{ "ATV0\rATI\r", "0\r"
+				 "Quectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05\r\n0\r" },
 		{ "ATV0\rATV1\r", "0\r" OK },
 		{ "ATV2\rAT\r", ERROR OK },
 		{ "ATQ1\rAT\rAT+NOTHERE\r", "" },
@@ -307,27 +322,29 @@ static void test_reset_brings_back_the_settings_of_the_start(void **state)
 		rig_expect(rig, OK);
 		rig_say(rig, "ATS0?S4?S5?;+CMEE?\r");
 		rig_expect(rig, "ATS0?S4?S5?;+CMEE?\r" LINES("000") LINES("010") LINES("008")
-			   LINES("+CMEE: 1") OK);
+				    LINES("+CMEE: 1") OK);
 		rig_free(rig);
 	}
 }
 
-/* ---- echo -------------------------------------------------------------------------------------- */
+/* ---- echo --------------------------------------------------------------------------------------
+ */
 
 #define ECHOED(text) text
 
 static void test_echo_is_what_was_typed_as_real_modules_answer(void **state)
 {
 	static const struct row rows[] = {
-		{ "ATI\r", ECHOED("ATI\r")
-		  "\r\nQuectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05\r\n" "\r\nOK\r\n" },
+		{ "ATI\r",
+		  ECHOED("ATI\r") "\r\nQuectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05\r\n"
+				  "\r\nOK\r\n" },
 		{ "AT+CGMR\r", ECHOED("AT+CGMR\r") "\r\nBG770AGLAAR01A05\r\n\r\nOK\r\n" },
 		{ "at+cgmr\r\n", ECHOED("at+cgmr\r") "\r\nBG770AGLAAR01A05\r\n\r\nOK\r\n" },
 		{ "AT+START=?\r", ECHOED("AT+START=?\r") "\r\nOK\r\n" },
 		{ "ATE0\rAT\rATE1\rAT\r", ECHOED("ATE0\r") OK OK OK ECHOED("AT\r") OK },
 		{ "ATE\rAT\r", ECHOED("ATE\r") OK OK },
-		{ "AT+SHOW\rA/", ECHOED("AT+SHOW\r") LINES("+SHOW: X") OK
-		  ECHOED("A/") LINES("+SHOW: X") OK },
+		{ "AT+SHOW\rA/",
+		  ECHOED("AT+SHOW\r") LINES("+SHOW: X") OK ECHOED("A/") LINES("+SHOW: X") OK },
 		{ "\r\nAT\r", ECHOED("AT\r") OK },
 		{ "ATX\b+CGMR\r", ECHOED("ATX\b+CGMR\r") LINES("BG770AGLAAR01A05") OK },
 		{ "ATS3=10\rAT\n", ECHOED("ATS3=10\r") "\n\nOK\n\n" ECHOED("AT\n") "\n\nOK\n\n" },
@@ -353,8 +370,7 @@ static void test_a_response_is_one_write_and_echo_another(void **state)
 	rig_say(rig, "ATI\rAT+CGMR\r");
 	assert_int_equal(rig->piece_count, 4);
 	rig_expect_piece(rig, 0, "ATI\r");
-	rig_expect_piece(rig, 1,
-			 LINES("Quectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05") OK);
+	rig_expect_piece(rig, 1, LINES("Quectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05") OK);
 	rig_expect_piece(rig, 2, "AT+CGMR\r");
 	rig_expect_piece(rig, 3, LINES("BG770AGLAAR01A05") OK);
 	rig_free(rig);
@@ -365,123 +381,6 @@ static void test_a_response_is_one_write_and_echo_another(void **state)
 	rig_expect_piece(rig, 0, "A");
 	rig_expect_piece(rig, 3, "\r");
 	rig_free(rig);
-}
-
-/* ---- bounds -------------------------------------------------------------------------------------- */
-
-static void test_strings_to_the_bound_of_the_command(void **state)
-{
-	(void)state;
-	for (size_t bytes = DFOTA_AT_STRING_MAX - 1; bytes <= DFOTA_AT_STRING_MAX + 1; bytes++) {
-		struct rig *rig = rig_new(FEED_BYTES);
-		char line[DFOTA_AT_LINE_MAX], answer[64];
-
-		memset(line, 'x', sizeof(line));
-		memcpy(line, "AT+START=\"", 10);
-		memcpy(line + 10 + bytes, "\"\r", 3);
-		rig_say(rig, line);
-		snprintf(answer, sizeof(answer), LINES("%zu") OK, bytes);
-		rig_expect(rig, bytes <= DFOTA_AT_STRING_MAX ? answer : ERROR);
-		rig_free(rig);
-	}
-}
-
-static void test_a_line_that_is_too_long_is_an_error_and_nothing_of_it_runs(void **state)
-{
-	(void)state;
-	for (size_t bytes = DFOTA_AT_LINE_MAX - 1; bytes <= 3 * DFOTA_AT_LINE_MAX; bytes++) {
-		bool good = bytes <= DFOTA_AT_LINE_MAX;
-		struct rig *rig;
-		char *line;
-
-		if (bytes == DFOTA_AT_LINE_MAX + 3)
-			bytes = 3 * DFOTA_AT_LINE_MAX;
-		rig = rig_new(bytes % 2 ? FEED_ALL : FEED_BYTES);
-		line = malloc(bytes);
-		assert_non_null(line);
-		memset(line, ';', bytes);
-		memcpy(line, "AT+SHOW", 7);
-		memcpy(line + bytes - 5, "+SHOW", 5);
-		rig_send(rig, line, bytes);
-		rig_drain(rig);
-		rig_expect(rig, ""); /* not before its end has come */
-		assert_int_equal(rig->runs, 0);
-		rig_say(rig, "\r");
-		rig_expect(rig, good ? LINES("+SHOW: X") LINES("+SHOW: X") OK : ERROR);
-		assert_int_equal(rig->runs, good ? 2 : 0);
-		rig_say(rig, "A/"); /* nor does it run later */
-		rig_expect(rig, good ? LINES("+SHOW: X") LINES("+SHOW: X") OK : OK);
-		rig_say(rig, "AT\r");
-		rig_expect(rig, OK);
-		free(line);
-		rig_free(rig);
-	}
-}
-
-static void test_a_deleted_excess_does_not_make_a_long_line_good(void **state)
-{
-	struct rig *rig = rig_new(FEED_ALL);
-	char line[DFOTA_AT_LINE_MAX + 4];
-
-	(void)state;
-	memset(line, ';', sizeof(line));
-	memcpy(line, "AT+SHOW", 7);
-	memcpy(line + DFOTA_AT_LINE_MAX + 1, "\b\r", 3);
-	rig_say(rig, line);
-	rig_expect(rig, ERROR);
-	assert_int_equal(rig->runs, 0);
-	rig_free(rig);
-}
-
-static void test_an_answer_beyond_the_output_buffer_ends_in_error(void **state)
-{
-	struct rig *rig = rig_new(FEED_ALL);
-
-	(void)state;
-	rig_say(rig, "AT+TALK=100\r");
-	assert_int_equal(rig->out_bytes, 2 + 100 * 100 + strlen(OK));
-	rig_forget(rig);
-	rig_say(rig, "AT+TALK=1000\r");
-	assert_true(rig->out_bytes > 10000 && rig->out_bytes <= DFOTA_AT_OUTPUT_MAX);
-	assert_memory_equal(rig->out + rig->out_bytes - strlen(ERROR), ERROR, strlen(ERROR));
-	rig_forget(rig);
-	rig_say(rig, "AT\r");
-	rig_expect(rig, OK);
-	rig_free(rig);
-}
-
-/* Lines that come while nobody takes the answers wait with the caller; each answer is a write of its own. */
-static void test_lines_that_arrive_meanwhile_are_kept_and_answered_one_by_one(void **state)
-{
-	struct rig *rig = rig_new(FEED_ALL);
-	char lines[500 * 9 + 1];
-
-	(void)state;
-	for (size_t i = 0; i < 500; i++)
-		memcpy(lines + i * 9, "AT+SHOW\r\n", 10);
-	rig_send(rig, lines, strlen(lines));
-	rig_drain(rig);
-	assert_int_equal(rig->runs, 500);
-	assert_int_equal(rig->piece_count, 500);
-	for (size_t i = 0; i < 500; i++)
-		rig_expect_piece(rig, i, LINES("+SHOW: X") OK);
-	rig_free(rig);
-}
-
-/* A port that takes few bytes at a time changes nothing in them. */
-static void test_small_writes_carry_the_same_bytes(void **state)
-{
-	(void)state;
-	for (size_t max = 1; max < 40; max++) {
-		struct rig *rig = rig_new_with(FEED_ALL, &rig_config);
-
-		rig->max = max;
-		rig_say(rig, "ATI\rAT+CGMR;+NOTHERE\r");
-		rig_expect(rig, "ATI\r"
-			   LINES("Quectel\r\nBG770A-GL\r\nRevision: BG770AGLAAR01A05") OK
-			   "AT+CGMR;+NOTHERE\r" LINES("BG770AGLAAR01A05") ERROR);
-		rig_free(rig);
-	}
 }
 
 int main(void)
@@ -500,12 +399,6 @@ int main(void)
 		cmocka_unit_test(test_reset_brings_back_the_settings_of_the_start),
 		cmocka_unit_test(test_echo_is_what_was_typed_as_real_modules_answer),
 		cmocka_unit_test(test_a_response_is_one_write_and_echo_another),
-		cmocka_unit_test(test_strings_to_the_bound_of_the_command),
-		cmocka_unit_test(test_a_line_that_is_too_long_is_an_error_and_nothing_of_it_runs),
-		cmocka_unit_test(test_a_deleted_excess_does_not_make_a_long_line_good),
-		cmocka_unit_test(test_an_answer_beyond_the_output_buffer_ends_in_error),
-		cmocka_unit_test(test_lines_that_arrive_meanwhile_are_kept_and_answered_one_by_one),
-		cmocka_unit_test(test_small_writes_carry_the_same_bytes),
 	};
 
 	return cmocka_run_group_tests_name("at/line", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whatever comes, in whatever pieces: output stays framed, nothing depends on the split, the engine comes to rest,
- * and a good command still works.
+ * Whatever comes, in whatever pieces: output stays framed, nothing depends on the split, the engine
+ * comes to rest, and a good command still works.
  *
  * usage: test_at_noise [SEED [ROUNDS]]
  */
@@ -14,7 +14,8 @@ static uint32_t below(uint64_t *random, uint32_t limit)
 	return rig_random(random) % limit;
 }
 
-/* ---- noise --------------------------------------------------------------------------------------- */
+/* ---- noise
+ * --------------------------------------------------------------------------------------- */
 
 static void test_a_good_command_works_after_every_byte_value(void **state)
 {
@@ -45,7 +46,8 @@ static void test_a_byte_within_a_command_spoils_that_command_at_most(void **stat
 		line[5] = (char)value;
 		rig_send(rig, line, strlen("AT+SHxOW=\"x\"\r"));
 		rig_drain(rig);
-		/* spaces and line feeds do not count; deleting leaves SOW; a semicolon or a CR ends early */
+		/* spaces and line feeds do not count; deleting leaves SOW; a semicolon or a CR ends
+		 * early */
 		rig_expect(rig, value == ' ' || value == '\n' ? LINES("+SHOW: W,<x>") OK : ERROR);
 		rig_say(rig, "AT\r");
 		rig_expect(rig, OK);
@@ -74,14 +76,72 @@ static void test_a_good_command_works_after_random_noise(void **state)
 	}
 }
 
-/* ---- any split gives the same -------------------------------------------------------------------- */
+/* ---- any split gives the same
+ * -------------------------------------------------------------------- */
 
 static const char *const tokens[] = {
-	"AT", "at", "A/", "A", "\r", "\r", "\r\n", "\n", "\b", "\x7f", ";", "=", "?", "=?", ",", "\"", " ",
-	"+SHOW", "+CGMR", "I", "X4", "&C1", "&F", "Z", "E0", "E1", "V0", "V1", "Q0", "Q1", "S3=", "S4=", "S5=",
-	"S3?", "13", "10", "8", "0", "1", "255", "18446744073709551616", "+CMEE=", "2", "+FAIL=405", "+FAIL",
-	"+SILENT", "+TALK=", "+URC", "AT+UP=", "AT+UP=1,5,1\r", "AT+UP=100,5,0\r\n", "AT+UP=2000,5,1\r", "abc",
-	"AT+DOWN=", "AT+DOWN=3000\r", "+++", "+", "AT+SHOW=1,\"a;b\",,4\r", "ATI\r", "ATZ\r", "AT&F\r", "ATE0\r",
+	"AT",
+	"at",
+	"A/",
+	"A",
+	"\r",
+	"\r",
+	"\r\n",
+	"\n",
+	"\b",
+	"\x7f",
+	";",
+	"=",
+	"?",
+	"=?",
+	",",
+	"\"",
+	" ",
+	"+SHOW",
+	"+CGMR",
+	"I",
+	"X4",
+	"&C1",
+	"&F",
+	"Z",
+	"E0",
+	"E1",
+	"V0",
+	"V1",
+	"Q0",
+	"Q1",
+	"S3=",
+	"S4=",
+	"S5=",
+	"S3?",
+	"13",
+	"10",
+	"8",
+	"0",
+	"1",
+	"255",
+	"18446744073709551616",
+	"+CMEE=",
+	"2",
+	"+FAIL=405",
+	"+FAIL",
+	"+SILENT",
+	"+TALK=",
+	"+URC",
+	"AT+UP=",
+	"AT+UP=1,5,1\r",
+	"AT+UP=100,5,0\r\n",
+	"AT+UP=2000,5,1\r",
+	"abc",
+	"AT+DOWN=",
+	"AT+DOWN=3000\r",
+	"+++",
+	"+",
+	"AT+SHOW=1,\"a;b\",,4\r",
+	"ATI\r",
+	"ATZ\r",
+	"AT&F\r",
+	"ATE0\r",
 };
 
 static size_t stream_make(uint8_t *bytes, size_t max, uint64_t *random)
@@ -108,7 +168,8 @@ static size_t stream_make(uint8_t *bytes, size_t max, uint64_t *random)
 }
 
 /* Offers the bytes in pieces of the given size, 0 = of random ones. */
-static void stream_send(struct rig *rig, const uint8_t *bytes, size_t count, size_t split, uint64_t random)
+static void stream_send(struct rig *rig, const uint8_t *bytes, size_t count, size_t split,
+			uint64_t random)
 {
 	rig->feed = split == 1 ? FEED_BYTES : FEED_ALL;
 	while (count > 0) {
@@ -158,12 +219,30 @@ static void test_the_output_does_not_depend_on_the_split(void **state)
 	}
 }
 
-/* ---- framing and URCs while everything happens at once --------------------------------------------- */
+/* ---- framing and URCs while everything happens at once
+ * --------------------------------------------- */
 
-static const char *const calm[] = { /* commands that leave the settings alone, and noise without an A */
-	"AT\r", "AT\r\n", "ATI\r", "AT+SHOW=1,\"+QIND\"\r", "AT+CGMR;+NOTHERE\r", "AT+FAIL=405\r", "AT+TALK=3\r",
-	"AT+TALK=100\r", "AT+UP=10,5,1\r", "AT+UP=1500,5,1\r\n", "AT+DOWN=5000\r", "xyz", "\r\n", "+++", "AT",
-	"+CGMR\r", "A/", "\xff\xff\xff\xff\xff\xff", "1234567890",
+static const char *const calm[] = {
+	/* commands that leave the settings alone, and noise without an A */
+	"AT\r",
+	"AT\r\n",
+	"ATI\r",
+	"AT+SHOW=1,\"+QIND\"\r",
+	"AT+CGMR;+NOTHERE\r",
+	"AT+FAIL=405\r",
+	"AT+TALK=3\r",
+	"AT+TALK=100\r",
+	"AT+UP=10,5,1\r",
+	"AT+UP=1500,5,1\r\n",
+	"AT+DOWN=5000\r",
+	"xyz",
+	"\r\n",
+	"+++",
+	"AT",
+	"+CGMR\r",
+	"A/",
+	"\xff\xff\xff\xff\xff\xff",
+	"1234567890",
 };
 
 struct storm {
@@ -248,7 +327,8 @@ static void storm_step(struct storm *storm)
 	default:
 		while (taken < bytes) {
 			size_t piece = 1 + below(&storm->random, (uint32_t)(bytes - taken));
-			size_t now = dfota_at_input(&rig->at, (const uint8_t *)token + taken, piece, rig->now);
+			size_t now = dfota_at_input(&rig->at, (const uint8_t *)token + taken, piece,
+						    rig->now);
 
 			assert_true(now <= piece);
 			taken += now;
@@ -268,7 +348,8 @@ static void test_everything_at_once_stays_framed_and_in_order(void **state)
 		memset(rig->file, 'd', sizeof(rig->file));
 		for (int step = 0; step < 400; step++) {
 			storm_step(&storm);
-			memset(rig->file, 'd', sizeof(rig->file)); /* what the next download reads */
+			memset(rig->file, 'd',
+			       sizeof(rig->file)); /* what the next download reads */
 		}
 		dfota_at_hold_urcs(&rig->at, false);
 		for (int i = 0; i < 100000 && !dfota_at_idle(&rig->at); i++) {
@@ -301,6 +382,7 @@ int main(int argc, char **argv)
 		seed = strtoull(argv[1], NULL, 0);
 	if (argc > 2)
 		rounds = strtoull(argv[2], NULL, 0);
-	printf("replay: %s %llu %llu\n", argv[0], (unsigned long long)seed, (unsigned long long)rounds);
+	printf("replay: %s %llu %llu\n", argv[0], (unsigned long long)seed,
+	       (unsigned long long)rounds);
 	return cmocka_run_group_tests_name("at/noise", tests, NULL, NULL);
 }

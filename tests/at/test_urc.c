@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * URCs: each stands alone, in order, with a gap, never inside a response or in data mode (rows A8, A10).
+ * URCs: each stands alone, in order, with a gap, never inside a response or in data mode (rows A8,
+ * A10).
  */
 #include "rig.h"
 
@@ -213,12 +214,13 @@ static void test_a_full_queue_drops_its_oldest_percent_only(void **state)
 
 	(void)state;
 	fill(rig, 1u << 3 | 1u << 5 | 1u << 31);
-	assert_true(dfota_at_urc(&rig->at, "100", true)); /* supersedes 3 */
+	assert_true(dfota_at_urc(&rig->at, "100", true));  /* supersedes 3 */
 	assert_true(dfota_at_urc(&rig->at, "END", false)); /* and that 5 */
 	rig_pass(rig, 10000);
 	for (unsigned i = 0; i < DFOTA_AT_URCS_MAX; i++)
 		if (i != 3 && i != 5)
-			bytes += (size_t)snprintf(want + bytes, sizeof(want) - bytes, LINES("%u"), i);
+			bytes +=
+			    (size_t)snprintf(want + bytes, sizeof(want) - bytes, LINES("%u"), i);
 	snprintf(want + bytes, sizeof(want) - bytes, LINES("100") LINES("END"));
 	rig_expect(rig, want);
 

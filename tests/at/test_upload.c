@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Data mode: uploads and downloads byte for byte, their ends, and what may follow them (row A7).
+ * Data mode from the host: uploads byte for byte, their ends, and what may follow them (row A7).
  */
 #include "rig.h"
 
@@ -15,8 +15,8 @@ static size_t conversation(char *text, size_t max, size_t size, bool ack, uint16
 
 	memset(text + length, 'A', acks);
 	length += (int)acks;
-	length += snprintf(text + length, max - (size_t)length, "\r\n+UP: %zu,%x\r\n\r\nOK\r\n", size,
-			   checksum);
+	length += snprintf(text + length, max - (size_t)length, "\r\n+UP: %zu,%x\r\n\r\nOK\r\n",
+			   size, checksum);
 	return (size_t)length;
 }
 
@@ -46,7 +46,8 @@ static void upload_run(size_t size, size_t split, bool ack, bool padded, enum ri
 	snprintf(want + at, sizeof(want) - at, "%s", LINES("BG770AGLAAR01A05") OK);
 	rig_expect_piece(rig, 0, LINES("CONNECT"));
 	rig_expect_piece(rig, rig->piece_count - 1, LINES("BG770AGLAAR01A05") OK);
-	snprintf(line, sizeof(line), "\r\n+UP: %zu,%x\r\n\r\nOK\r\n", size, rig_checksum(data, size));
+	snprintf(line, sizeof(line), "\r\n+UP: %zu,%x\r\n\r\nOK\r\n", size,
+		 rig_checksum(data, size));
 	rig_expect_piece(rig, rig->piece_count - 2, line);
 	rig_expect(rig, want);
 	assert_int_equal(rig->ends, 1);
@@ -325,74 +326,6 @@ static void test_an_upload_ends_its_line_and_follows_v_and_q(void **state)
 	rig_free(rig);
 }
 
-static void test_downloads_of_every_size_and_write_size(void **state)
-{
-	static const size_t writes[] = { 1, 7, 64, 4096 };
-	static char want[110000];
-
-	(void)state;
-	for (size_t i = 0; i <= COUNT(sizes); i++) {
-		size_t size = i < COUNT(sizes) ? sizes[i] : 0;
-
-		for (size_t j = 0; j < COUNT(writes); j++) {
-			struct rig *rig;
-			char line[64];
-			size_t at = strlen(LINES("CONNECT"));
-
-			if (size / writes[j] > RIG_PIECES_MAX / 2)
-				continue;
-			rig = rig_new(FEED_ALL);
-			rig->max = writes[j];
-			rig_fill(rig->file, size, size);
-			memcpy(want, LINES("CONNECT"), at);
-			memcpy(want + at, rig->file, size);
-			at += size;
-			at += (size_t)snprintf(want + at, sizeof(want) - at,
-					       "\r\n+DOWN: %zu,%x\r\n\r\nOK\r\n" OK, size,
-					       rig_checksum(rig->file, size));
-			/* what arrives meanwhile waits */
-			snprintf(line, sizeof(line), "AT+DOWN=%zu\r\nAT\r", size);
-			rig_send(rig, line, strlen(line));
-			rig_drain(rig);
-			rig_expect_at(rig, want, at, __FILE__, __LINE__);
-			assert_true(dfota_at_idle(&rig->at));
-			rig_free(rig);
-		}
-	}
-}
-
-static void test_a_download_takes_no_input_until_it_is_over(void **state)
-{
-	struct rig *rig = rig_new(FEED_ALL);
-
-	(void)state;
-	rig_say(rig, "");
-	assert_int_equal(dfota_at_input(&rig->at, (const uint8_t *)"AT+DOWN=3\rAT\r", 13, rig->now), 10);
-	assert_true(dfota_at_in_data(&rig->at));
-	assert_int_equal(dfota_at_input(&rig->at, (const uint8_t *)"AT\r", 3, rig->now), 0);
-	rig_drain(rig);
-	assert_false(dfota_at_in_data(&rig->at));
-	assert_int_equal(dfota_at_input(&rig->at, (const uint8_t *)"AT\r", 3, rig->now), 3);
-	rig_free(rig);
-}
-
-static void test_a_source_that_fails_ends_the_download_with_its_code(void **state)
-{
-	struct rig *rig = rig_new(FEED_ALL);
-
-	(void)state;
-	rig->fail_after = 100;
-	rig->max = 40;
-	memset(rig->file, 'x', 200);
-	rig_say(rig, "AT+DOWN=200\r");
-	assert_int_equal(rig->out_bytes, strlen(LINES("CONNECT")) + 80 + strlen(LINES("+CME ERROR: 411")));
-	rig_expect_piece(rig, rig->piece_count - 1, LINES("+CME ERROR: 411"));
-	rig_forget(rig);
-	rig_say(rig, "AT\r");
-	rig_expect(rig, OK);
-	rig_free(rig);
-}
-
 static void test_the_checksum_is_the_same_for_any_split(void **state)
 {
 	static const struct {
@@ -400,8 +333,12 @@ static void test_the_checksum_is_the_same_for_any_split(void **state)
 		size_t count;
 		uint16_t sum;
 	} rows[] = {
-		{ "", 0, 0 },		       { "\x12", 1, 0x1200 },	      { "\x12\x34", 2, 0x1234 },
-		{ "\x12\x34\x56", 3, 0x4434 }, { "\xff\xff\xff\xff", 4, 0 }, { "\0\0\x80", 3, 0x8000 },
+		{ "", 0, 0 },
+		{ "\x12", 1, 0x1200 },
+		{ "\x12\x34", 2, 0x1234 },
+		{ "\x12\x34\x56", 3, 0x4434 },
+		{ "\xff\xff\xff\xff", 4, 0 },
+		{ "\0\0\x80", 3, 0x8000 },
 	};
 
 	(void)state;
@@ -431,11 +368,8 @@ int main(void)
 		cmocka_unit_test(test_a_sink_that_fails_swallows_the_rest_and_tells_its_code),
 		cmocka_unit_test(test_an_end_that_fails_tells_its_code),
 		cmocka_unit_test(test_an_upload_ends_its_line_and_follows_v_and_q),
-		cmocka_unit_test(test_downloads_of_every_size_and_write_size),
-		cmocka_unit_test(test_a_download_takes_no_input_until_it_is_over),
-		cmocka_unit_test(test_a_source_that_fails_ends_the_download_with_its_code),
 		cmocka_unit_test(test_the_checksum_is_the_same_for_any_split),
 	};
 
-	return cmocka_run_group_tests_name("at/data", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("at/upload", tests, NULL, NULL);
 }
