@@ -17,6 +17,7 @@
 #define ADVANTAGE   8u    /* bytes by which a match must beat the current diagonal; 12 is worse */
 #define RUN_SKIP  32u	/* agreeing bytes that are passed without a look-up */
 #define RIVALS	  32	/* equally long matches looked at on each side */
+#define FEW_RIVALS 8	/* the same where short matches are many */
 
 int diff_index_make(struct diff_index *index, const uint8_t *old, size_t old_bytes)
 {
@@ -149,6 +150,31 @@ static size_t look_up(const struct diff_index *index, const uint8_t *text, size_
 		}
 	}
 	return best;
+}
+
+size_t diff_index_find(const struct diff_index *index, const uint8_t *text, size_t max,
+		       int64_t wanted, uint32_t *ret_position)
+{
+	int32_t rank = 0;
+	size_t bytes = look_up(index, text, max, &rank);
+	int64_t best;
+
+	if (bytes == 0)
+		return 0;
+	best = index->suffixes[rank];
+	for (int side = -1; side <= 1; side += 2) {
+		int64_t i = (int64_t)rank + side;
+
+		for (int tries = 0; tries < FEW_RIVALS; tries++, i += side) {
+			if (i < 0 || i >= (int64_t)index->old_bytes ||
+			    common_with(index, index->suffixes[i], text, 0, bytes) < bytes)
+				break;
+			if (llabs(index->suffixes[i] - wanted) < llabs(best - wanted))
+				best = index->suffixes[i];
+		}
+	}
+	*ret_position = (uint32_t)best;
+	return bytes;
 }
 
 struct walk {

@@ -27,6 +27,12 @@ int diff_index_make(struct diff_index *index, const uint8_t *old,
 		    size_t old_bytes) DFOTA_MUST_CHECK;
 void diff_index_free(struct diff_index *index); /* accepts a zeroed struct */
 
+/* Longest match of text[0, max) among the old bytes, as far as 4 KiB; of equally long ones (some of them) that
+ * nearest to old position `wanted`. Returns its length, 0 when there is none of two bytes.
+ */
+size_t diff_index_find(const struct diff_index *index, const uint8_t *text, size_t max,
+		       int64_t wanted, uint32_t *ret_position);
+
 /* New bytes [at, at + bytes) come from old bytes at `at + diagonal`, all of them inside the old
  * image. */
 struct diff_piece {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to the matcher: what a cell costs on a diagonal, in 1/16 bit, from measured code lengths.
+ */
+#ifndef DFOTA_DIFF_MATCH_COST_H
+#define DFOTA_DIFF_MATCH_COST_H
+
+#include "match_view.h"
+
+#define COST_SHAPE     6u   /* first pass: same but for an address */
+#define COST_PC	       1u   /* the map predicts it: code, */
+#define COST_DISTANCE  3u   /* data that is a distance, */
+#define COST_ADDRESS   12u  /* data that is an address */
+#define COST_TARGET    120u /* same but for an address that is not predicted */
+#define COST_BYTE      144u /* one byte differs */
+#define COST_BYTE_MORE 80u  /* each further one */
+#define COST_LITERAL   352u /* four bytes without an old one */
+#define COST_ENTER_MAX 16u  /* cells that cost as much are no place to enter a diagonal */
+
+/* A cell of the new image. */
+struct cell {
+	uint32_t at, raw, shape, keyed, distance;
+	uint32_t mask; /* of diagonals */
+	bool has_data;
+};
+
+static inline void cell_load(struct cell *cell, const struct view *view,
+			     const struct region *region, uint32_t at)
+{
+	cell->at = at;
+	cell->raw = dfota_get32(view->new.raw + at);
+	cell->shape = dfota_get32(view->new.shape + at);
+	cell->keyed = dfota_get32(view->new.keyed + at);
+	cell->mask = view_mask(region);
+	cell->has_data = view->predicted && region && view_has_data(region);
+	cell->distance = cell->has_data ? view_distance(region, at, cell->raw) : NO_DISTANCE;
+}
+
+/* `old` is cell->at + diagonal, and four bytes are there. */
+static inline uint32_t cell_cost(const struct cell *cell, const struct view *view, uint32_t old)
+{
+	uint32_t differs = dfota_get32(view->old.raw + old) ^ cell->raw;
+
+	if (differs == 0)
+		return 0;
+	if (((old - cell->at) & cell->mask) == 0) {
+		bool same_shape = dfota_get32(view->old.shape + old) == cell->shape;
+
+		if (!view->predicted) {
+			if (same_shape)
+				return COST_SHAPE;
+		} else {
+			if (dfota_get32(view->old.keyed + old) == cell->keyed)
+				return cell->raw == cell->shape ? COST_ADDRESS : COST_PC;
+			if (cell->has_data && view->distances[old / 4] == cell->distance)
+				return COST_DISTANCE;
+			if (same_shape)
+				return COST_TARGET;
+		}
+	}
+	/* A bit for each byte that differs. */
+	differs |= differs >> 4;
+	differs |= differs >> 2;
+	differs |= differs >> 1;
+	differs &= 0x01010101u;
+	return COST_BYTE + COST_BYTE_MORE * ((differs * 0x01010101u >> 24) - 1);
+}
+
+#endif
