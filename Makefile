@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# The short way to everything. Meson does the work, in build/; scripts/setup installs what is missing on Debian 12.
+
+BUILD = build
+TESTS = meson test -C $(BUILD) --print-errorlogs
+
+.PHONY: all demo test test-long bench powerloss mutants format format-check install clean
+
+all:
+	scripts/setup build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	ninja -C $(BUILD)
+
+demo:
+	scripts/setup build demo
+	$(MAKE) --no-print-directory all
+	scripts/demo --build $(BUILD) $(DEMO)
+
+test:
+	scripts/setup build test
+	scripts/firmware --small
+	$(MAKE) --no-print-directory all
+	$(TESTS) --no-suite long
+
+test-long:
+	scripts/setup build test
+	scripts/firmware --small
+	$(MAKE) --no-print-directory all
+	$(TESTS) --suite long
+
+bench:
+	scripts/setup build bench
+	$(MAKE) --no-print-directory all
+	bench/run.py --dfota $(BUILD)/src/cli/dfota $(BENCH) "$$(bench/data)"
+
+powerloss: all
+	$(BUILD)/tests/powerloss/campaign --full
+
+mutants: all
+	tests/powerloss/mutants $(BUILD)
+
+format:
+	git ls-files '*.[ch]' | xargs clang-format -i
+
+format-check:
+	git ls-files '*.[ch]' | xargs clang-format --dry-run --Werror
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
