@@ -6,6 +6,7 @@
 
 static const struct isa *const isas[REGION_KINDS] = {
 	[REGION_A64] = &isa_a64,
+	[REGION_X86] = &isa_x86,
 };
 
 const struct isa *isa_of(unsigned kind)
