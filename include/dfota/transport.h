@@ -39,7 +39,7 @@ void dfota_url_redact(const struct dfota_url *url, char *ret_text);
 struct dfota_download {
 	const struct dfota_url *url;
 	const char *part_path;   /* where bytes go: "<state>/download.part" */
-	const char *meta_path;   /* what they belong to (URL digest, validator, size): "<state>/download.meta" */
+	const char *meta_path;   /* what they belong to (URL without password, validator, size): "<state>/download.meta" */
 	const char *ca_file;     /* PEM bundle for https; NULL or empty = the system's */
 	const char *interface;   /* network interface or source address of the data call; NULL = any */
 	uint64_t max_bytes;      /* DFOTA_E_TOO_LARGE beyond, told by header or count; 0 = no limit */

@@ -3,13 +3,16 @@
  * dfota_download_run on the command line, for test_download.py.
  *
  * fetch URL PART META [name=number|text ...] prints how it ended as one JSON object. Exit 0
- * whatever the end, 2 on bad usage or a bad URL.
+ * whatever the end, 2 on bad usage or a bad URL. With names=hang no lookup of a name ever ends.
  */
+#include <dlfcn.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dfota/transport.h"
 
@@ -23,6 +26,21 @@ struct watch {
 	uint64_t done, total;
 	bool reported, falls; /* `done` fell: the download began again */
 };
+
+static bool names_hang;
+
+/* Stands before the C library's for libcurl too: this program exports its symbols. */
+int getaddrinfo(const char *restrict node, const char *restrict service,
+		const struct addrinfo *restrict hints, struct addrinfo **restrict ret_list)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	void *found = dlsym(RTLD_NEXT, "getaddrinfo");
+
+	while (names_hang)
+		pause();
+	memcpy(&real, &found, sizeof(real));
+	return real ? real(node, service, hints, ret_list) : EAI_FAIL;
+}
 
 static uint64_t now_ms(void)
 {
@@ -97,6 +115,8 @@ static bool options(char **arguments, struct dfota_download *download, struct wa
 			watch->stop_at = strtoull(value, NULL, 10);
 		else if (option(*arguments, "stop_ms", &value))
 			watch->stop_ms = strtoull(value, NULL, 10);
+		else if (option(*arguments, "names", &value))
+			names_hang = strcmp(value, "hang") == 0;
 		else
 			return false;
 	}

@@ -223,12 +223,20 @@ class Redirects(Case):
         with Ftp(self.www) as ftp:
             for name, target in (("file", f"file://{secret}"), ("ftp", f"{ftp.url}/update.zip"),
                                  ("gopher", "gopher://127.0.0.1/x"), ("round", "/round"), ("none", ""),
-                                 ("user", "http://me:secret@127.0.0.1/x"), ("odd", "http://127.0.0.1:99999/x")):
+                                 ("odd", "http://127.0.0.1:99999/x")):
                 with self.subTest(name), Scripted(lambda *_: [answer("302 Found", Location=target)]) as server:
                     ended = self.refused(f"{server.url}/{name}")
                     self.assertNotIn("secret", ended["why"])
                     self.assertLessEqual(len(server.requests), 6)
             self.assertEqual(ftp.commands, [])
+
+    def test_not_to_where_a_password_is_given(self):
+        def script(request, index):
+            yield answer("200 OK", DATA) if index else answer(
+                "302 Found", Location=f"http://me:secret@127.0.0.1:{server.port}/y", Connection="close")
+        with Scripted(script) as server:
+            self.assertNotIn("secret", self.refused(f"{server.url}/x")["why"])
+            self.assertEqual(len(server.requests), 1)
 
 
 class FtpServer(Case):

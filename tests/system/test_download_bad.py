@@ -338,6 +338,11 @@ class Stop(Case):
         with Scripted(lambda *_: []) as server:
             self.stopped(f"ftp://127.0.0.1:{server.port}/x", stop_ms=300)
 
+    def test_while_a_name_is_looked_up(self):
+        self.stopped("http://update.example/x", stop_ms=300, names="hang")
+        why = self.refused("ftp://update.example/x", names="hang", connect=1, tries=1)["why"]
+        self.assertIn("in time", why)
+
     def test_between_two_tries(self):
         with Scripted(lambda *_: []) as server:
             self.stopped(f"{server.url}/x", stop_ms=300, tries=10)
