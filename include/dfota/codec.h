@@ -20,6 +20,7 @@ extern "C" {
 enum dfota_coding {
 	DFOTA_CODING_RAW = 0,   /* chunk is the segment */
 	DFOTA_CODING_PLAIN = 1, /* copy/add/insert streams, LZMA2 each */
+	DFOTA_CODING_PREDICT = 2, /* candidates from the map and what was learned, context mixing */
 	DFOTA_CODING_COUNT
 };
 

@@ -8,6 +8,7 @@
 static const struct codec_coding *const codings[DFOTA_CODING_COUNT] = {
 	[DFOTA_CODING_RAW] = &codec_raw,
 	[DFOTA_CODING_PLAIN] = &codec_plain,
+	[DFOTA_CODING_PREDICT] = &codec_predict,
 };
 
 struct dfota_codec {

@@ -39,6 +39,6 @@ struct codec_coding {
 		      const struct dfota_codec_job *job, uint8_t *out, size_t out_bytes);
 };
 
-extern const struct codec_coding codec_raw, codec_plain;
+extern const struct codec_coding codec_raw, codec_plain, codec_predict;
 
 #endif

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * Private to diff: a delta in the making.
+ * Private to diff: a delta in the making, with one coding.
  *
- * Files: build.c aligns, codes and proves every segment; place.c finds order and stash plan, takes from
- * segments what has no room in the stash, and writes the steps.
+ * Files: build.c aligns, codes and proves every segment; place.c finds order and stash plan before anything is
+ * coded, takes from segments what has no room in the stash, and writes the steps.
+ *
+ * What a segment may read follows from its pieces alone (build_reads). So the plan is made first, and coding
+ * happens once; the proof afterwards is that the device's decoder reads no more than was planned for.
  */
 #ifndef DFOTA_DIFF_BUILD_H
 #define DFOTA_DIFF_BUILD_H
 
 #include "dfota/diff.h"
-#include "encode.h"
 #include "plan.h"
+#include "predict_encode.h"
 
 struct build_segment {
-	uint64_t start, end;    /* new bytes */
-	uint64_t changed_units; /* 0: equal to the old bytes at its place, nothing to code */
-	struct diff_pieces pieces;
+	uint64_t start, end;      /* new bytes */
+	uint64_t changed_units;   /* 0: equal to the old bytes at its place, nothing to code */
+	struct diff_pieces found; /* while aligning */
+	struct diff_ranges reads; /* old bytes that it may read, normalised */
 	struct diff_chunk chunk;
-	struct diff_ranges reads; /* old bytes that decoding the chunk reads, normalised */
-	bool stale;               /* pieces have changed since it was coded */
-	bool literal;             /* reads nothing: the last resort against a full stash */
 };
 
 struct build {
 	struct diff_images images;
 	struct dfota_diff_options options; /* without zeros that mean a default */
+	enum dfota_coding coding;          /* PLAIN or PREDICT */
+	struct regions old_regions, new_regions;
+	struct diff_pieces pieces;         /* of the whole new image */
 	struct diff_index index;
+	struct diff_predictor predictor;
 	struct dfota_delta_header header;
 	struct build_segment *segments;
 	uint32_t count;
@@ -33,10 +38,16 @@ struct build {
 	size_t work; /* items of it */
 };
 
-/* Codes the segments that are stale and decodes them again, which tells what they read. */
-int build_encode(struct build *build) DFOTA_MUST_CHECK;
+/* Fills each written segment's reads from the pieces. */
+int build_reads(struct build *build) DFOTA_MUST_CHECK;
 
-/* Order, stash plan and steps from coded segments. */
-int build_place(struct build *build, struct dfota_delta_image *ret_delta) DFOTA_MUST_CHECK;
+/* Order and stash plan; afterwards no segment reads what will not be there. Free with placing_free. */
+struct placing;
+int build_place(struct build *build, struct placing **ret_placing) DFOTA_MUST_CHECK;
+void placing_free(struct placing *placing); /* NULL allowed */
+
+/* Steps from plan and coded segments. */
+int build_steps(struct build *build, const struct placing *placing,
+		struct dfota_delta_image *ret_delta) DFOTA_MUST_CHECK;
 
 #endif

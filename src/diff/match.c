@@ -344,13 +344,17 @@ static void matcher_close(struct matcher *matcher)
 int diff_match(const struct diff_match_input *input, struct diff_pieces *ret_pieces)
 {
 	struct matcher matcher = { .input = input };
+	unsigned passes = PASSES;
 	int error;
 
 	if (input->images->old_bytes > REGION_IMAGE_MAX ||
 	    input->images->new_bytes > REGION_IMAGE_MAX)
 		return DFOTA_E_ARGUMENT;
 	error = matcher_open(&matcher);
-	for (unsigned pass = 0; pass < PASSES && !error && matcher.stretches > 0; pass++)
+	if (matcher.stretches == 0 || input->old_regions->count == 0 ||
+	    input->new_regions->count == 0)
+		passes = matcher.stretches > 0; /* nothing will be predicted */
+	for (unsigned pass = 0; pass < passes && !error; pass++)
 		error = run_pass(&matcher, pass);
 	if (!error) {
 		refine_all(&matcher);

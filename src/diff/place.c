@@ -3,14 +3,14 @@
  * From coded segments to steps: order, stash plan, and the delta in memory.
  *
  * All orders are tried and the one that costs least is kept. Old bytes for which the stash has no room
- * are taken away from the segments that would have read them too late; these are coded again, until a plan
- * needs nothing that is not there.
+ * are taken away from the segments that would read them too late, until a plan needs nothing that is
+ * not there.
  */
 #include <stdlib.h>
 
 #include "build.h"
 
-#define CUT_ROUNDS 4 /* after so many, segments that still ask for too much become literal */
+#define CUT_ROUNDS 4 /* after so many, segments that still ask for too much get nothing */
 
 struct placing {
 	uint64_t *changed_units;
@@ -38,14 +38,17 @@ static int placing_open(struct placing *placing, const struct build *build)
 	return 0;
 }
 
-static void placing_close(struct placing *placing)
+void placing_free(struct placing *placing)
 {
+	if (!placing)
+		return;
 	free(placing->changed_units);
 	free(placing->reads);
 	free(placing->sequence);
 	free(placing->trial);
 	diff_graph_free(&placing->graph);
 	diff_plan_free(&placing->plan);
+	free(placing);
 }
 
 /* Missing bytes make the package larger, stashing costs writes, a large stash costs space: in this order. */
@@ -102,31 +105,57 @@ static int plan_all(struct placing *placing, const struct build *build)
 	return error;
 }
 
-/* Takes old bytes [start, end) out of a segment's pieces; true when it had any of them. */
-static int pieces_cut(struct build_segment *segment, uint64_t start, uint64_t end)
+/* Adds the part of a piece inside new bytes [from, to). */
+static int add_part(struct diff_pieces *pieces, const struct diff_piece *piece, uint64_t from,
+		    uint64_t to)
+{
+	if (from < piece->at)
+		from = piece->at;
+	to = dfota_min64(to, piece->at + piece->bytes);
+	return from < to ? diff_pieces_add(pieces, from, to - from, piece->diagonal) : 0;
+}
+
+/* What is left of a piece inside the segment when old bytes [start, end) must not be read. */
+static int add_cut(struct diff_pieces *pieces, const struct diff_piece *piece,
+		   const struct build_segment *segment, uint64_t start, uint64_t end)
+{
+	uint64_t diagonal = (uint64_t)piece->diagonal, from, to;
+	int error;
+
+	from = start > diagonal || piece->diagonal < 0 ? start - diagonal : 0;
+	to = end - diagonal;
+	if (piece->diagonal > 0 && end < diagonal)
+		to = 0; /* all of the piece is behind the range */
+	error = add_part(pieces, piece, segment->start, dfota_min64(segment->end, from));
+	if (!error)
+		error = add_part(pieces, piece, to > segment->start ? to : segment->start,
+				 segment->end);
+	return error;
+}
+
+/* Takes old bytes [start, end) away from a segment. */
+static int pieces_cut(struct build *build, const struct build_segment *segment, uint64_t start,
+		      uint64_t end)
 {
 	struct diff_pieces kept = { 0 };
 	int error = 0;
 
-	for (size_t i = 0; i < segment->pieces.count && !error; i++) {
-		struct diff_piece piece = segment->pieces.items[i];
-		uint64_t old_at = piece.at + (uint64_t)piece.diagonal;
-		uint64_t old_end = old_at + piece.bytes;
+	for (size_t i = 0; i < build->pieces.count && !error; i++) {
+		const struct diff_piece *piece = &build->pieces.items[i];
 
-		if (old_end <= start || old_at >= end) {
-			error = diff_pieces_add(&kept, piece.at, piece.bytes, piece.diagonal);
-			continue;
-		}
-		segment->stale = true;
-		if (old_at < start)
-			error = diff_pieces_add(&kept, piece.at, start - old_at, piece.diagonal);
-		if (!error && old_end > end)
-			error = diff_pieces_add(&kept, end - (uint64_t)piece.diagonal,
-						old_end - end, piece.diagonal);
+		error = add_part(&kept, piece, 0, segment->start);
+		if (!error)
+			error = add_cut(&kept, piece, segment, start, end);
+		if (!error)
+			error = add_part(&kept, piece, segment->end, UINT64_MAX);
 	}
-	diff_pieces_free(&segment->pieces);
-	segment->pieces = kept;
-	return error;
+	if (error) {
+		diff_pieces_free(&kept);
+		return error;
+	}
+	diff_pieces_free(&build->pieces);
+	build->pieces = kept;
+	return 0;
 }
 
 static bool reads_any(const struct build_segment *segment, uint64_t start, uint64_t end)
@@ -136,29 +165,53 @@ static bool reads_any(const struct build_segment *segment, uint64_t start, uint6
 	return i < segment->reads.count && segment->reads.items[i].start < end;
 }
 
-/* Readers that come too late for a range that is not stashed must do without it. */
-static int denials_obey(struct placing *placing, struct build *build, bool literal)
+/* Readers that come too late for a range that is not stashed must do without it, and without its surroundings that they
+ * would read along; in the end without anything.
+ */
+static int denials_obey(struct placing *placing, struct build *build, bool all)
 {
 	const struct diff_plan *plan = &placing->plan;
+	int error = 0;
 
-	for (size_t i = 0; i < plan->denial_count; i++) {
+	for (size_t i = 0; i < plan->denial_count && !error; i++) {
 		const struct diff_denial *denial = &plan->denials[i];
+		uint64_t start = denial->start > PREDICT_MARGIN ? denial->start - PREDICT_MARGIN : 0;
+		uint64_t end = denial->end + PREDICT_MARGIN;
 
-		for (uint32_t p = denial->position + 1; p < placing->written; p++) {
+		for (uint32_t p = denial->position + 1; p < placing->written && !error; p++) {
 			struct build_segment *segment = &build->segments[placing->sequence[p]];
-			int error = 0;
 
 			if (!reads_any(segment, denial->start, denial->end))
 				continue;
-			if (literal)
-				segment->literal = segment->stale = true;
-			else
-				error = pieces_cut(segment, denial->start, denial->end);
-			if (error)
-				return error;
+			error = all ? pieces_cut(build, segment, 0, build->images.old_bytes)
+				    : pieces_cut(build, segment, start, end);
 		}
 	}
-	return build_encode(build);
+	return error;
+}
+
+int build_place(struct build *build, struct placing **ret_placing)
+{
+	struct placing *placing = calloc(1, sizeof(*placing));
+	int error = placing ? placing_open(placing, build) : DFOTA_E_MEMORY;
+
+	if (!error)
+		error = build_reads(build);
+	if (!error)
+		error = plan_all(placing, build);
+	/* Ends: from CUT_ROUNDS on each round leaves at least one segment without reads. */
+	for (int round = 0; !error && placing->plan.denial_count > 0; round++) {
+		error = denials_obey(placing, build, round >= CUT_ROUNDS);
+		if (!error)
+			error = build_reads(build);
+		if (!error)
+			error = plan_all(placing, build);
+	}
+	if (error)
+		placing_free(placing);
+	else
+		*ret_placing = placing;
+	return error;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------- */
@@ -212,7 +265,6 @@ static void count_segments(struct build *build)
 		header->moved_bytes += segment->chunk.moved;
 		header->changed_bytes += segment->chunk.changed;
 		header->chunk_bytes += segment->chunk.count;
-		header->codings |= 1u << segment->chunk.coding;
 	}
 	header->literal_bytes = header->new_bytes - header->moved_bytes - header->changed_bytes;
 }
@@ -249,8 +301,8 @@ static void put_written(const struct build *build, const struct placing *placing
 }
 
 /* Unchanged runs first, so that a segment which is not as it should be is found before anything is written. */
-static int steps_make(struct build *build, const struct placing *placing,
-		      struct dfota_delta_image *ret_delta)
+int build_steps(struct build *build, const struct placing *placing,
+		struct dfota_delta_image *ret_delta)
 {
 	struct dfota_delta_image delta = { 0 };
 	uint32_t runs = unchanged_runs(build), tail = tail_segments(build);
@@ -265,10 +317,15 @@ static int steps_make(struct build *build, const struct placing *placing,
 	delta.steps = calloc((size_t)build->header.step_count + 1, sizeof(*delta.steps));
 	delta.copies = calloc(placing->plan.copy_count + 1, sizeof(*delta.copies));
 	delta.chunks = malloc((size_t)build->header.chunk_bytes + 1);
-	if (!delta.steps || !delta.copies || !delta.chunks) {
+	if (build->header.prelude_bytes)
+		delta.prelude = malloc(build->header.prelude_bytes);
+	if (!delta.steps || !delta.copies || !delta.chunks ||
+	    (build->header.prelude_bytes && !delta.prelude)) {
 		dfota_delta_image_free(&delta);
 		return DFOTA_E_MEMORY;
 	}
+	if (delta.prelude)
+		memcpy(delta.prelude, build->predictor.prelude, build->header.prelude_bytes);
 	end = put_unchanged(build, delta.steps);
 	put_written(build, placing, &delta, (uint32_t)(end - delta.steps));
 	end += placing->written;
@@ -278,29 +335,4 @@ static int steps_make(struct build *build, const struct placing *placing,
 						  .kind = DFOTA_STEP_TAIL };
 	*ret_delta = delta;
 	return 0;
-}
-
-int build_place(struct build *build, struct dfota_delta_image *ret_delta)
-{
-	struct placing placing;
-	int error = placing_open(&placing, build);
-
-	build->header = (struct dfota_delta_header){
-		.old_bytes = build->images.old_bytes,
-		.new_bytes = build->images.new_bytes,
-		.unit_bytes = build->options.unit_bytes,
-		.segment_bytes = build->options.segment_bytes,
-	};
-	if (!error)
-		error = plan_all(&placing, build);
-	/* Ends: from CUT_ROUNDS on each round makes at least one segment literal. */
-	for (int round = 0; !error && placing.plan.denial_count > 0; round++) {
-		error = denials_obey(&placing, build, round >= CUT_ROUNDS);
-		if (!error)
-			error = plan_all(&placing, build);
-	}
-	if (!error)
-		error = steps_make(build, &placing, ret_delta);
-	placing_close(&placing);
-	return error;
 }
