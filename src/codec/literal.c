@@ -112,13 +112,6 @@ static uint32_t history_word(const struct guess_history *history, uint32_t at, u
 	return done >= back ? isa_load(history->segment + (done - back), back < 4 ? back : 4) : 0;
 }
 
-static uint8_t history_byte(const struct guess_history *history, uint32_t at, uint32_t back)
-{
-	uint32_t done = at - history->start;
-
-	return done >= back ? history->segment[done - back] : 0;
-}
-
 /* Contexts of byte `shift / 8` of the token; `known` are its higher bytes. */
 static void make_contexts(const struct literal_memory *memory, const struct guess_history *history,
 			  const struct literal *l, const struct state *s, uint32_t known,
@@ -126,23 +119,17 @@ static void make_contexts(const struct literal_memory *memory, const struct gues
 {
 	uint32_t w4 = history_word(history, l->at, 4), w8 = history_word(history, l->at, 8);
 	uint32_t c = memory->coded, old = (uint32_t)(s->old + 1), guess = (uint32_t)(s->guess + 1);
-	uint32_t above = l->has_old ? l->old : 0;
 
 	contexts[0] = 0;
 	contexts[1] = c & 0xff;
 	contexts[2] = c & 0xffff;
-	contexts[3] = c & 0xffffff;
-	contexts[4] = c;
-	contexts[5] = model_hash3(w4, w8, known);
-	contexts[6] = model_hash3(w4 >> 21, w8 >> 21, known);
-	contexts[7] = old << 8 | 1;
-	contexts[8] = guess << 16 | old;
-	contexts[9] = model_hash2(above, known);
-	contexts[10] = model_hash2(history_word(history, l->at, 24), known);
-	contexts[11] = model_hash2(history_byte(history, l->at, 8), old);
-	contexts[12] = model_hash3(guess, known, c & 0xff);
-	contexts[13] = model_hash3(history_word(history, l->at, 12), l->kind, known);
-	contexts[14] = model_hash3(w4, l->kind, known);
+	contexts[3] = model_hash3(w4 >> 21, w8 >> 21, known);
+	contexts[4] = old << 8 | 1;
+	contexts[5] = guess << 16 | old;
+	contexts[6] = model_hash2(history_word(history, l->at, 24), known);
+	contexts[7] = model_hash3(guess, known, c & 0xff);
+	contexts[8] = model_hash3(history_word(history, l->at, 12), l->kind, known);
+	contexts[9] = model_hash3(w4, l->kind, known);
 }
 
 uint32_t literal_code(struct literal_memory *memory, struct model *model, struct model_mixer *mixer,

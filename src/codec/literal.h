@@ -7,7 +7,7 @@
 
 #include "guess.h"
 
-#define LITERAL_CONTEXTS 17u
+#define LITERAL_CONTEXTS 12u
 #define LITERAL_INPUTS   (2 * LITERAL_CONTEXTS + 1)
 #define LITERAL_ROWS0    512u
 #define LITERAL_ROWS1    4096u

@@ -6,10 +6,7 @@
 
 #define BLOCK_LONG  256u /* bytes */
 #define BLOCK_SHORT 64u
-#define LOG         64u  /* tokens remembered for contexts */
 
-#define BLOCK_CONTEXTS 6u
-#define FLAG_CONTEXTS  12u
 
 struct segment {
 	struct predict *p;
@@ -20,8 +17,6 @@ struct segment {
 	bool clean;
 	uint32_t long_history, short_history; /* outcomes of blocks, newest in bit 0 */
 	uint32_t outcomes;   /* of tokens with a choice, two bits each: first, other, miss, literal */
-	uint32_t winners;    /* of the last ones, eight bits each */
-	uint8_t winner_at[LOG]; /* by position / 4 */
 	uint32_t since;      /* tokens since one that was not its first candidate */
 	uint32_t piece_start, piece_end;
 	struct btf_walk walk; /* of the new image's BTF types, at walk_at */
@@ -81,22 +76,11 @@ static void store(const struct segment *s, uint32_t at, unsigned bytes, uint32_t
 		new_at(s, at)[i] = (uint8_t)(word >> (8 * i));
 }
 
-static uint8_t winner_before(const struct segment *s, uint32_t at, uint32_t back)
+static void note_outcome(struct segment *s, enum outcome outcome)
 {
-	return at - s->job->start >= back ? s->winner_at[(at - back) / 4 % LOG] : 0;
-}
-
-static void note_outcome(struct segment *s, enum outcome outcome, uint32_t mask)
-{
-	const struct guess *g = &s->guess;
-	uint8_t winner = (uint8_t)((mask * 0x9e3779b1u) >> 24);
-
 	s->since = outcome == OUTCOME_FIRST ? s->since + 1 : 0;
-	s->winner_at[g->place.at / 4 % LOG] = winner;
-	if (outcome == OUTCOME_FIRST && g->count < 2)
-		return;
-	s->outcomes = s->outcomes << 2 | outcome;
-	s->winners = s->winners << 8 | winner;
+	if (outcome != OUTCOME_FIRST || s->guess.count > 1)
+		s->outcomes = s->outcomes << 2 | outcome;
 }
 
 /* ---- decisions --------------------------------------------------------------------------------- */
@@ -184,19 +168,12 @@ static unsigned code_flag(struct segment *s, uint32_t j, uint32_t later, unsigne
 	same = done >= 4 && before == isa_load(new_at(s, at) - 4, 4);
 	model_begin(model);
 	model_context(model, jo);
-	model_context(model, model_hash3(jo, s->outcomes & 255, 2));
-	model_context(model, model_hash3(jo, s->winners & 0xffff, 3));
-	model_context(model, model_hash4(jm, model_log2(s->since), s->outcomes & 15, 4));
-	model_context(model, model_hash4(jm, (uint32_t)winner_before(s, at, 24) << 16 |
-						     (uint32_t)winner_before(s, at, 8) << 8 |
-						     winner_before(s, at, 4), 0, 5));
-	model_context(model, model_hash3(jm, word, 6));
-	model_context(model, model_hash4(jm, (from < 12 ? from : 12) << 8 | (left < 12 ? left : 12), 0, 7));
-	model_context(model, model_hash3(jm, at >> 10, 8));
-	model_context(model, model_hash4(jm, before >> 21 << 11 | behind >> 21, last, 9));
-	model_context(model, model_hash4(jm, (uint32_t)g->fixed.target, g->fixed.exact, 10));
-	model_context(model, model_hash4(jo, s->outcomes & 0xffff, winner_before(s, at, 24), 11));
-	model_context(model, model_hash4(jo, same, word >> 22, 12));
+	model_context(model, model_hash4(jm, model_log2(s->since), s->outcomes & 15, 2));
+	model_context(model, model_hash3(jm, word, 3));
+	model_context(model, model_hash4(jm, (from < 12 ? from : 12) << 8 | (left < 12 ? left : 12), 0, 4));
+	model_context(model, model_hash4(jm, before >> 21 << 11 | behind >> 21, last, 5));
+	model_context(model, model_hash4(jm, (uint32_t)g->fixed.target, g->fixed.exact, 6));
+	model_context(model, model_hash4(jo, same, word >> 22, 7));
 	model_input(model, 77);
 	select[0] = class * 4 + (j < 3 ? j : 3);
 	select[1] = (((present < 7 ? present : 7) * 4 + (j < 3 ? j : 3)) * 4 + last) * 2 +
@@ -305,12 +282,12 @@ static void code_choice(struct segment *s)
 		later &= ~g->mask[j];
 		if (code_flag(s, j, later, word == g->value[j])) {
 			store(s, at, bytes, g->value[j]);
-			note_outcome(s, j == 0 ? OUTCOME_FIRST : OUTCOME_OTHER, g->mask[j]);
+			note_outcome(s, j == 0 ? OUTCOME_FIRST : OUTCOME_OTHER);
 			return;
 		}
 	}
 	code_miss(s);
-	note_outcome(s, OUTCOME_MISS, 0);
+	note_outcome(s, OUTCOME_MISS);
 }
 
 static void scan_choice(struct segment *s)
@@ -335,7 +312,7 @@ static void code_token(struct segment *s, uint32_t run_end)
 		scan_choice(s);
 	} else if (s->clean) {
 		store(s, at, g->place.token.bytes, g->value[0]);
-		note_outcome(s, OUTCOME_FIRST, g->mask[0]);
+		note_outcome(s, OUTCOME_FIRST);
 	} else {
 		code_choice(s);
 	}

@@ -8,7 +8,7 @@ static const struct model_mixer block_shape = {
 	.rows = { 32, 64 }, .inputs = 2 * 6 + 1, .rate = 5, .limit = 255
 };
 static const struct model_mixer flag_shape = {
-	.rows = { GUESS_CLASSES * 4, 256 }, .inputs = 2 * 12 + 1, .rate = 5, .limit = 400
+	.rows = { GUESS_CLASSES * 4, 256 }, .inputs = 2 * 7 + 1, .rate = 5, .limit = 400
 };
 static const struct model_mixer literal_shape = {
 	.rows = { LITERAL_ROWS0, LITERAL_ROWS1, LITERAL_ROWS2 },
