@@ -28,7 +28,10 @@ int module_record_open(struct module_record *record, const char *path, uint32_t 
 	}
 	bytes = dfota_record_store_bytes(flash);
 	if (flash->geometry.size_bytes < bytes) {
-		error = dfota_flash_resize(flash, bytes);
+		/* No hole: the flag can be deleted and a failure counted on a full disk too. */
+		error = dfota_flash_reserve(flash, bytes);
+		if (!error)
+			error = dfota_flash_resize(flash, bytes);
 		if (!error)
 			error = dfota_flash_flush(flash);
 	}
