@@ -18,6 +18,7 @@
 #define LOSSES_MAX     20 /* reboots in a row without any news */
 #define MISMATCHES_MAX 3  /* looks at the version after the last reboot */
 #define LOOK_AGAIN_MS  1000
+#define REASON_MS      500
 
 enum phase {
 	PHASE_ASKED,	/* request accepted; nothing heard yet */
@@ -345,6 +346,25 @@ static void end(struct follow *f, int64_t value)
 	run_stage(run, DFOTA_STAGE_REBOOT);
 }
 
+/* A module may tell at once why the download ended: END,550 after HTTPEND,701. */
+static void hear_reason(struct follow *f)
+{
+	struct run *run = f->run;
+	uint64_t deadline_ms = host_clock_ms() + REASON_MS;
+	struct dfota_at_event event;
+
+	while (run->port && host_left_ms(deadline_ms, REASON_MS) &&
+	       !dfota_port_event(run->port, host_left_ms(deadline_ms, REASON_MS), &event)) {
+		if (event.kind == DFOTA_AT_EVENT_FOTA || event.kind == DFOTA_AT_EVENT_URC)
+			run_event(run, DFOTA_UPGRADE_URC, 0, 0, event.text);
+		if (event.kind != DFOTA_AT_EVENT_FOTA || event.fota != DFOTA_FOTA_END)
+			continue;
+		if (event.value > 0 && event.value <= 9999)
+			run->result->code = (int)event.value;
+		return;
+	}
+}
+
 static int download_end(struct follow *f, int64_t value)
 {
 	struct run *run = f->run;
@@ -360,7 +380,10 @@ static int download_end(struct follow *f, int64_t value)
 		return 0; /* says nothing; what follows will */
 	run->result->code = (int)value;
 	error = look(f, &alive);
-	return error ? error : run_fail_code(run, run->result->code, alive);
+	if (error)
+		return error;
+	hear_reason(f);
+	return run_fail_code(run, run->result->code, alive);
 }
 
 static int fota(struct follow *f, const struct dfota_at_event *event)

@@ -380,6 +380,20 @@ class Failure(Case):
                 self.fails(self.upgrade(peer, source=("--url", scheme + "://server/p")), 1, code, str(code),
                            "APP01", "nothing was changed")
 
+    def test_the_reason_of_a_failed_download(self):
+        """Our module says END with a code of its own after HTTPEND when the package is too large or does not fit."""
+        for code in (511, 550):
+            def plan(peer):
+                peer.fota("HTTPSTART")
+                yield 0.05
+                peer.fota("HTTPEND", 701)
+                yield 0.1
+                peer.fota("END", code)
+
+            with self.subTest(code=code), Peer(self.folder, plan=plan) as peer:
+                self.fails(self.upgrade(peer, source=("--url", "http://server/p")), 1, code, str(code), "APP01",
+                           "nothing was changed")
+
     def test_refusals_of_the_package(self):
         for code in (504, 505, 510, 511, 550):
             def plan(peer):
