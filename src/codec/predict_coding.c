@@ -26,11 +26,9 @@ struct room {
 
 static struct room room_of(uint32_t prelude_bytes)
 {
-	return (struct room){
-		prelude_room(prelude_bytes, PRELUDE_REGION_BYTES, REGIONS_MAX),
-		prelude_room(prelude_bytes, PRELUDE_PIECE_BYTES, MAP_PIECES_MAX),
-		prelude_room(prelude_bytes, PRELUDE_TYPES_BYTES, MAP_PIECES_MAX),
-	};
+	return (struct room){ prelude_regions_room(prelude_bytes),
+			      prelude_pieces_room(prelude_bytes),
+			      prelude_pieces_room(prelude_bytes) };
 }
 
 /* The prelude's mixer is gone when the others come. */

@@ -8,15 +8,22 @@
 #include "map.h"
 #include "model.h"
 
-/* A prelude says at most so many things for each of its bytes: bounds memory by its size. Encoders pad. */
-#define PRELUDE_REGION_BYTES 2u /* a region takes at least so many */
-#define PRELUDE_PIECE_BYTES  2u
-#define PRELUDE_TYPES_BYTES  2u
+/* A prelude of so many bytes holds at most so many regions of each image, pieces and runs of types, and all its bytes bound
+ * the memory that they need. Encoders pad. */
+#define PRELUDE_REGION_BYTES 2u
 
-/* Capacities for a prelude of so many bytes. */
-static inline uint32_t prelude_room(uint32_t bytes, uint32_t each, uint32_t max)
+static inline uint32_t prelude_regions_room(uint32_t bytes)
 {
-	return bytes / each < max ? bytes / each : max;
+	return bytes / PRELUDE_REGION_BYTES < REGIONS_MAX ? bytes / PRELUDE_REGION_BYTES
+							  : REGIONS_MAX;
+}
+
+/* Two bytes each for the first 32768 of them, then four. */
+static inline uint32_t prelude_pieces_room(uint32_t bytes)
+{
+	uint32_t room = bytes / 2 < (1u << 15) ? bytes / 2 : (1u << 14) + bytes / 4;
+
+	return room < MAP_PIECES_MAX ? room : MAP_PIECES_MAX;
 }
 
 #define PRELUDE_CONTEXTS 5u

@@ -63,16 +63,17 @@ static int predict_take(struct predict **ret_predict, void **ret_memory,
 	return error;
 }
 
-static size_t prelude_least(const struct map *map)
+/* As many bytes as make room for all of it in a reader's memory. */
+static uint32_t prelude_least(const struct map *map)
 {
-	size_t least = (size_t)map->piece_count * PRELUDE_PIECE_BYTES;
-	size_t regions = map->old_regions.count > map->new_regions.count ? map->old_regions.count
-									 : map->new_regions.count;
+	uint32_t regions = map->old_regions.count > map->new_regions.count ? map->old_regions.count
+									   : map->new_regions.count;
+	uint32_t pieces = map->piece_count > map->type_run_count ? map->piece_count
+								 : map->type_run_count;
+	uint32_t least = 0;
 
-	if (least < regions * PRELUDE_REGION_BYTES)
-		least = regions * PRELUDE_REGION_BYTES;
-	if (least < (size_t)map->type_run_count * PRELUDE_TYPES_BYTES)
-		least = (size_t)map->type_run_count * PRELUDE_TYPES_BYTES;
+	while (prelude_pieces_room(least) < pieces || prelude_regions_room(least) < regions)
+		least += 64;
 	return least;
 }
 
