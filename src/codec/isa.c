@@ -6,6 +6,8 @@
 
 static const struct isa *const isas[REGION_KINDS] = {
 	[REGION_A64] = &isa_a64,
+	[REGION_A32] = &isa_a32,
+	[REGION_T32] = &isa_t32,
 	[REGION_X86] = &isa_x86,
 };
 

@@ -8,6 +8,7 @@
  * more.
  */
 #include "isa.h"
+#include "isa_bits.h"
 
 enum {
 	A64_B = 1,
@@ -60,31 +61,19 @@ static unsigned a64_split(const struct isa_text *text, struct isa_token *tokens)
 	return 1;
 }
 
-static uint64_t sign_extend(uint32_t value, unsigned bits)
-{
-	uint64_t sign = UINT64_C(1) << (bits - 1);
-
-	return (value ^ sign) - sign;
-}
-
 static uint64_t page_of(uint64_t address)
 {
 	return address & ~UINT64_C(0xfff);
 }
 
-static uint32_t field(uint32_t word, unsigned from, unsigned bits)
-{
-	return word >> from & ((1u << bits) - 1);
-}
-
 static uint32_t base_register(uint32_t word)
 {
-	return field(word, 5, 5);
+	return isa_field(word, 5, 5);
 }
 
 static uint64_t adr_distance(uint32_t word)
 {
-	return sign_extend(field(word, 5, 19) << 2 | field(word, 29, 2), 21);
+	return isa_sign_extend(isa_field(word, 5, 19) << 2 | isa_field(word, 29, 2), 21);
 }
 
 static unsigned memory_scale(uint32_t word)
@@ -95,7 +84,7 @@ static unsigned memory_scale(uint32_t word)
 /* Low 12 bits that an ADD or a load adds; false for an offset that only a structure has. */
 static bool low_bits(uint8_t class, uint32_t word, uint32_t *ret_low)
 {
-	uint32_t low = field(word, 10, 12);
+	uint32_t low = isa_field(word, 10, 12);
 
 	if (class == A64_MEMORY)
 		low <<= memory_scale(word);
@@ -108,13 +97,13 @@ static bool low_bits(uint8_t class, uint32_t word, uint32_t *ret_low)
 /* What the first user of an ADRP's register adds to it; 0 if none is near. */
 static uint32_t low_bits_behind(const struct isa_text *text, uint32_t adrp)
 {
-	uint32_t target = field(adrp, 0, 5), low;
+	uint32_t target = isa_field(adrp, 0, 5), low;
 
 	for (uint32_t at = 4; at <= LOW_BITS_BEHIND * 4 && at + 4 <= text->after; at += 4) {
 		uint32_t word = isa_load(text->at + at, 4);
 		uint8_t class = classes[word >> 24];
 
-		if (class == A64_ADRP && field(word, 0, 5) == target)
+		if (class == A64_ADRP && isa_field(word, 0, 5) == target)
 			return 0;
 		if ((class == A64_MEMORY || a64_class(word) == A64_ADD) &&
 		    base_register(word) == target)
@@ -127,7 +116,7 @@ static uint32_t low_bits_behind(const struct isa_text *text, uint32_t adrp)
  * known. */
 static bool overwrites(uint32_t word, uint32_t target)
 {
-	if (field(word, 0, 5) != target)
+	if (isa_field(word, 0, 5) != target)
 		return false;
 	return (word & 0x7f000000) == 0x11000000 || /* ADD immediate */
 	       (word & 0x3fc00000) == 0x39400000 || /* LDR unsigned offset */
@@ -144,7 +133,7 @@ static bool page_before(const struct isa_text *text, uint32_t target, uint64_t v
 	for (uint32_t at = 4; at <= ADRP_BEFORE * 4 && at <= text->before; at += 4) {
 		uint32_t word = isa_load(text->at - at, 4);
 
-		if (classes[word >> 24] == A64_ADRP && field(word, 0, 5) == target) {
+		if (classes[word >> 24] == A64_ADRP && isa_field(word, 0, 5) == target) {
 			*ret_page = page_of(va - at) + (adr_distance(word) << 12);
 			return true;
 		}
@@ -163,14 +152,14 @@ static bool a64_target(const struct isa_text *text, const struct isa_token *toke
 	switch (token->class) {
 	case A64_B:
 	case A64_BL:
-		*ret_target = va + (sign_extend(field(word, 0, 26), 26) << 2);
+		*ret_target = va + (isa_sign_extend(isa_field(word, 0, 26), 26) << 2);
 		return true;
 	case A64_SHORT:
 	case A64_LITERAL:
-		*ret_target = va + (sign_extend(field(word, 5, 19), 19) << 2);
+		*ret_target = va + (isa_sign_extend(isa_field(word, 5, 19), 19) << 2);
 		return true;
 	case A64_TEST:
-		*ret_target = va + (sign_extend(field(word, 5, 14), 14) << 2);
+		*ret_target = va + (isa_sign_extend(isa_field(word, 5, 14), 14) << 2);
 		return true;
 	case A64_ADR:
 		*ret_target = va + adr_distance(word);
@@ -195,10 +184,9 @@ static bool a64_target(const struct isa_text *text, const struct isa_token *toke
 static bool put_distance(uint32_t word, uint64_t distance, unsigned scale, unsigned from,
 			 unsigned bits, uint32_t *ret_word)
 {
-	uint64_t half = UINT64_C(1) << (bits - 1 + scale);
 	uint32_t mask = ((1u << bits) - 1) << from;
 
-	if (distance + half >= 2 * half || (distance & ((1u << scale) - 1)) != 0)
+	if (!isa_fits(distance, bits, scale))
 		return false;
 	*ret_word = (word & ~mask) | ((uint32_t)(distance >> scale) << from & mask);
 	return true;
@@ -208,7 +196,7 @@ static bool put_adr(uint32_t word, uint64_t distance, uint32_t *ret_word)
 {
 	uint32_t value = (uint32_t)distance & 0x1fffff;
 
-	if (distance + 0x100000 >= 0x200000)
+	if (!isa_fits(distance, 21, 0))
 		return false;
 	*ret_word = (word & 0x9f00001f) | (value & 3) << 29 | value >> 2 << 5;
 	return true;
