@@ -48,11 +48,41 @@ def commands_are_documented(root):
         check(f"dfota {name}" in text, f"dfota {name} is not documented")
 
 
+def targets_exist(root):
+    """Each `make TARGET` of a document is one of the Makefile, and each of those is told to contributors."""
+    makefile = (root / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M)[1].split())
+    rules = set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.M))
+    check(targets == rules, f"Makefile: .PHONY and rules differ: {targets ^ rules}")
+    named = {}
+    for path in [*root.glob("*.md"), *root.glob("docs/*.md")]:
+        for target in re.findall(r"(?:^|`)make +([a-z][a-z-]*)", path.read_text(), flags=re.M):
+            named.setdefault(target, path.name)
+    check(len(named) >= 5, "no make targets found in the documents")
+    for target, name in named.items():
+        check(target in rules, f"{name}: there is no make {target}")
+    contributing = (root / "CONTRIBUTING.md").read_text()
+    for target in targets - {"all", "install", "clean"}:
+        check(f"make {target}" in contributing, f"make {target} is not in CONTRIBUTING.md")
+
+
+def programs_exist(root):
+    """What documents and CI call in scripts/, tests/ and bench/ is there and can be run."""
+    for path in [*root.glob("*.md"), *root.glob("docs/*.md"), root / "Makefile", root / ".ci/run"]:
+        text = path.read_text()
+        for name in re.findall(r"(?<![\w./-])((?:scripts|bench|tests/powerloss)/[a-z_]+(?:\.py)?)(?![\w/.{*-])", text):
+            file = root / name
+            check(file.exists() or (root / f"{name}.c").exists(), f"{path.name}: {name} does not exist")
+            check(not file.is_file() or file.stat().st_mode & 0o111, f"{path.name}: {name} is not executable")
+
+
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     codes_match(root)
     links_lead_somewhere(root)
     commands_are_documented(root)
+    targets_exist(root)
+    programs_exist(root)
     for failure in failures:
         print(failure)
     return 1 if failures else 0
