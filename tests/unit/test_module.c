@@ -323,6 +323,11 @@ static void test_create_makes_all_or_nothing(void **state)
 	assert_string_equal(records.state.project, "P");
 	assert_string_equal(records.state.version, "v12");
 	module_records_close(&records);
+	/* No holes: on a full disk the flag can still be deleted, and a failure counted. */
+	assert_int_equal(stat(at("m/state/flag"), &status), 0);
+	assert_true(status.st_blocks * 512 >= status.st_size);
+	assert_int_equal(stat(at("m/state/version"), &status), 0);
+	assert_true(status.st_blocks * 512 >= status.st_size);
 	assert_int_equal(dfota_module_create(at("m"), at("fw"), at("key.pub"), &what), DFOTA_E_EXISTS);
 	assert_int_equal(stat(at("m.new"), &status), -1);
 	assert_int_equal(stat(at("m/flash/boot.img"), &status), 0);
