@@ -333,6 +333,11 @@ static uint64_t sign_extend(uint32_t word)
 	return (uint64_t)(int64_t)(int32_t)word;
 }
 
+static bool may_be_address(uint32_t word)
+{
+	return word + ADDRESS_MIN >= 2 * ADDRESS_MIN;
+}
+
 static bool x86_target(const struct isa_text *text, const struct isa_token *token, uint32_t word,
 		       uint64_t va, uint64_t *ret_target)
 {
@@ -340,10 +345,8 @@ static bool x86_target(const struct isa_text *text, const struct isa_token *toke
 	if (token->class == ISA_OTHER)
 		return false;
 	if (token->class == X86_ADDRESS) {
-		if (word + ADDRESS_MIN < 2 * ADDRESS_MIN)
-			return false;
 		*ret_target = sign_extend(word);
-		return true;
+		return may_be_address(word);
 	}
 	*ret_target = va + 4 + token->behind + sign_extend(word);
 	return true;
@@ -359,6 +362,8 @@ static bool x86_build(const struct isa_token *token, uint32_t word, uint64_t va,
 		return false;
 	if (token->class != X86_ADDRESS)
 		value -= va + 4 + token->behind;
+	else if (!may_be_address((uint32_t)value))
+		return false;
 	if (sign_extend((uint32_t)value) != value)
 		return false;
 	*ret_word = (uint32_t)value;
