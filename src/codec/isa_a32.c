@@ -174,21 +174,34 @@ static bool put_offset(uint32_t word, uint32_t distance, unsigned bits, unsigned
 	return true;
 }
 
-/* Rotated as in `word` if that can be, else as an assembler would. */
+static bool rotate_to_byte(uint32_t value, uint32_t rotation, uint32_t *ret_byte)
+{
+	*ret_byte = rotate_right(value, (32 - 2 * rotation) % 32);
+	return *ret_byte <= 0xff;
+}
+
+/* The smallest rotation, as an assembler takes it; 16 when there is none. */
+static uint32_t smallest_rotation(uint32_t value)
+{
+	uint32_t rotation = 0, byte;
+
+	while (rotation < 16 && !rotate_to_byte(value, rotation, &byte))
+		rotation++;
+	return rotation;
+}
+
+/* With the smallest rotation, unless `word` has another one that serves. */
 static bool put_rotated(uint32_t word, uint32_t value, uint32_t *ret_word)
 {
-	uint32_t was = isa_field(word, 8, 4);
+	uint32_t rotation = isa_field(word, 8, 4), byte;
+	uint32_t was = rotate_right(isa_field(word, 0, 8), 2 * rotation);
 
-	for (unsigned i = 0; i <= 16; i++) {
-		uint32_t rotation = i == 0 ? was : i - 1;
-		uint32_t byte = rotate_right(value, (32 - 2 * rotation) % 32);
-
-		if (byte <= 0xff) {
-			*ret_word = (word & 0xfffff000) | rotation << 8 | byte;
-			return true;
-		}
-	}
-	return false;
+	if (rotation == smallest_rotation(was) || !rotate_to_byte(value, rotation, &byte))
+		rotation = smallest_rotation(value);
+	if (!rotate_to_byte(value, rotation, &byte))
+		return false;
+	*ret_word = (word & 0xfffff000) | rotation << 8 | byte;
+	return true;
 }
 
 /* ADD or SUB: a distance may be either, so the operation of `word` is tried first. */
