@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * Runs a fuzz target over files and folders, so that each corpus is an ordinary test where there is
- * no libFuzzer.
+ * no libFuzzer, and over inputs made by chance.
  *
- * usage: fuzz_<name> FILE_OR_FOLDER...
+ * usage: fuzz_<name> [--cases N [--seed S] [--first I] [--keep FILE]] FILE_OR_FOLDER...
+ *   --cases  after the files, so many inputs by chance; the same seed makes the same ones
+ *   --first  number of the first of them
+ *   --keep   the input at hand is written there before it is run, to be found after a crash
  */
 #include <dirent.h>
 #include <limits.h>
@@ -12,12 +15,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define FILE_MAX (1L << 24)
+#include "choices.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define FILE_MAX     (1L << 24)
+#define CASE_MAX     768u /* bytes of an input made by chance */
+#define CASE_SECONDS 120  /* an input that takes longer is a defect */
 
 static unsigned files;
+
+struct chance {
+	unsigned long cases, seed, first;
+	const char *keep;
+};
 
 /* 0 when the file was read and the target came back. */
 static int run_file(const char *path)
@@ -36,6 +47,7 @@ static int run_file(const char *path)
 	data = malloc(size ? (size_t)size : 1); /* exact, so that a sanitizer sees its end */
 	if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
 		goto out;
+	alarm(CASE_SECONDS);
 	LLVMFuzzerTestOneInput(data, (size_t)size);
 	files++;
 	result = 0;
@@ -74,12 +86,84 @@ static int run(const char *path)
 	return result;
 }
 
+static int keep(const char *path, const uint8_t *data, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+	size_t written = file ? fwrite(data, 1, size, file) : 0;
+
+	if (!file || fclose(file) != 0 || written != size) {
+		perror(path);
+		return -1;
+	}
+	return 0;
+}
+
+/* Inputs depend on the seed and their number alone. Low bytes are as frequent as all others
+ * together, because small numbers choose small things.
+ */
+static int run_case(const struct chance *chance, unsigned long number)
+{
+	uint32_t state = (uint32_t)(chance->seed * 0x9e3779b1u + number * 0x85ebca6bu);
+	uint32_t size = random_below(&state, random_below(&state, 2) ? CASE_MAX : 64);
+	uint32_t low = random_below(&state, 3);
+	uint8_t *data = malloc(size ? size : 1);
+
+	if (!data)
+		return -1;
+	for (uint32_t i = 0; i < size; i++) {
+		uint32_t noise = random_next(&state);
+
+		data[i] = (uint8_t)(noise >> 8 & (noise & low ? 0x07 : 0xff));
+	}
+	if (chance->keep && keep(chance->keep, data, size)) {
+		free(data);
+		return -1;
+	}
+	alarm(CASE_SECONDS);
+	LLVMFuzzerTestOneInput(data, size);
+	free(data);
+	return 0;
+}
+
+static int run_cases(const struct chance *chance)
+{
+	for (unsigned long i = 0; i < chance->cases; i++)
+		if (run_case(chance, chance->first + i))
+			return -1;
+	if (chance->cases > 0)
+		printf("%lu cases from %lu, seed %lu\n", chance->cases, chance->first,
+		       chance->seed);
+	return 0;
+}
+
+/* Takes an option and its value; false when it is none. */
+static bool take_option(struct chance *chance, const char *name, const char *value)
+{
+	if (strcmp(name, "--keep") == 0)
+		chance->keep = value;
+	else if (strcmp(name, "--cases") == 0)
+		chance->cases = strtoul(value, NULL, 0);
+	else if (strcmp(name, "--seed") == 0)
+		chance->seed = strtoul(value, NULL, 0);
+	else if (strcmp(name, "--first") == 0)
+		chance->first = strtoul(value, NULL, 0);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	struct chance chance = { .seed = 1 };
 	int failed = 0;
 
-	for (int i = 1; i < argc; i++)
-		failed |= run(argv[i]);
+	for (int i = 1; i < argc; i++) {
+		if (i + 1 < argc && take_option(&chance, argv[i], argv[i + 1]))
+			i++;
+		else
+			failed |= run(argv[i]);
+	}
 	printf("%u files\n", files);
-	return failed || files == 0;
+	failed |= run_cases(&chance);
+	return failed || files + chance.cases == 0;
 }
