@@ -89,21 +89,22 @@ static int32_t stretch(const struct model *model, uint32_t p)
 	return model->stretch[p >> 10];
 }
 
-void model_slot(struct model *model, uint32_t index)
+/* Two inputs for each context: what its slot thinks, and that weighed by how much it has seen. */
+static void ask_slots(struct model *model)
 {
 	static const uint16_t confidence[CONFIDENT + 1] = { 0, 102, 154, 205, 256 };
-	uint32_t *slot = &model->slots[index], p = *slot >> 10, n = *slot & MODEL_COUNT_MAX;
-	int32_t *inputs = &model->inputs[model->input_count];
+	int32_t *inputs = model->inputs;
 
-	model->chosen[model->context_count++] = slot;
-	model->input_count += 2;
-	if (n == 0) {
+	for (uint32_t i = 0; i < model->context_count; i++, inputs += 2) {
+		uint32_t slot = *model->chosen[i], p = slot >> 10, n = slot & MODEL_COUNT_MAX;
+
 		inputs[0] = inputs[1] = 0;
-		return;
+		if (n == 0)
+			continue;
+		inputs[0] = stretch(model, p);
+		inputs[1] = ((int32_t)p - (int32_t)SLOT_HALF) / 4096 *
+			    confidence[n < CONFIDENT ? n : CONFIDENT] / 256;
 	}
-	inputs[0] = stretch(model, p);
-	inputs[1] = ((int32_t)p - (int32_t)SLOT_HALF) / 4096 *
-		    confidence[n < CONFIDENT ? n : CONFIDENT] / 256;
 }
 
 static void learn_slots(struct model *model, uint32_t limit, unsigned bit)
@@ -143,6 +144,7 @@ unsigned model_code(struct model *model, struct model_mixer *mixer,
 	int32_t *rows[MODEL_SETS], votes[MODEL_SETS], mean = 0;
 	unsigned sets = 0;
 
+	ask_slots(model);
 	for (; sets < MODEL_SETS && mixer->rows[sets] > 0; sets++) {
 		int64_t sum = 0;
 

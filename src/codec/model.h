@@ -63,10 +63,14 @@ static inline void model_begin(struct model *model)
 	model->input_count = 0;
 }
 
-void model_slot(struct model *model, uint32_t index);
+/* The slot is fetched ahead: it is looked at when all contexts are known. */
 static inline void model_context(struct model *model, uint32_t hash)
 {
-	model_slot(model, hash >> (32 - MODEL_SLOT_BITS));
+	uint32_t *slot = &model->slots[hash >> (32 - MODEL_SLOT_BITS)];
+
+	__builtin_prefetch(slot, 1);
+	model->chosen[model->context_count++] = slot;
+	model->input_count += 2;
 }
 
 static inline void model_input(struct model *model, int32_t value)
