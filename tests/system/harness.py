@@ -125,14 +125,17 @@ class Site:
         write_firmware(self.folder / "v13", "v13", new)
         self.keys_and_packages()
 
-    def real_small(self):
-        """Real images when scripts/firmware has made them, else synthetic ones; returns which."""
+    def real_small(self, most=0):
+        """Real images when scripts/firmware has made them, at most so many bytes of each, else synthetic ones; returns which."""
         folder = small_firmware()
         if not folder:
             self.synthetic(scale=2)
             return "synthetic images"
         for version in ("v12", "v13"):
             shutil.copytree(folder / version, self.folder / version)
+            if most:
+                for image in (self.folder / version).glob("*.img"):
+                    os.truncate(image, min(most, image.stat().st_size))
         self.keys_and_packages()
         return "real images"
 

@@ -58,7 +58,8 @@ class Framing(Case):
         self.ok("ATE0")
         start = len(self.host.received)
         self.host.send(b'AT+QFLST=?\r\n')
-        self.host.expect(rb"^\r\nOK\r\n$", 5, start)
+        self.host.expect(rb"\r\nOK\r\n", 5, start)
+        self.assertEqual(bytes(self.host.received[start:]), b"\r\nOK\r\n")
 
     def test_echo_off_and_on(self):
         self.ok("ATE0")
@@ -208,7 +209,9 @@ class Request(Case):
         self.error('AT+QFOTADL="http://h/x",2')
         self.error('AT+QFOTADL="http://h/x",1,0')
         self.error('AT+QFOTADL="http://h/x",1,10,1')
+        start = len(self.host.received)
         self.host.send(b'AT+QFOTADL="http://h/\x01x"\r')
+        self.host.expect(rb"\r\nERROR\r\n", 5, start)
         self.ok("AT+QFOTADL=?")
 
     def test_longest_url_is_taken(self):
