@@ -25,8 +25,10 @@ static void predict_code(const struct map *map, const struct fixed_place *place,
 	enum map_answer answer;
 
 	if (!isa->target(&place->text, &place->token, place->word,
-			 va_of(place->old_region, place->old), &values->target))
+			 va_of(place->old_region, place->old), &values->target)) {
+		values->target = 0; /* whatever was left there must not count */
 		return;
+	}
 	values->has_target = true;
 	answer = map_address(map, place->old_region->group, values->target, &target);
 	if (answer == MAP_NONE)

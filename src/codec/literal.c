@@ -21,24 +21,25 @@ static uint32_t match_hash(const uint8_t *end)
 void literal_passed(struct literal_memory *memory, const struct guess_history *history,
 		    uint32_t end)
 {
-	uint32_t done = end - history->start;
+	uint32_t done = end - history->start, *place;
 
-	if (done >= MATCH_MIN)
-		memory->index[match_hash(history->segment + done)] = done + 1;
+	memory->found = 0;
+	if (done < MATCH_MIN)
+		return;
+	place = &memory->index[match_hash(history->segment + done)];
+	memory->found = *place; /* before it is overwritten: looked up later, it would be this very position */
+	*place = done + 1;
 }
 
-/* Finds or keeps the place in the segment whose continuation is expected at `done`. */
+/* Is what stands before the place that was found what stands before `done`? Then it is expected to go on so. */
 static void find_match(struct literal_memory *memory, const struct guess_history *history,
 		       uint32_t done)
 {
 	const uint8_t *segment = history->segment;
-	uint32_t found, bytes = 0;
+	uint32_t found = memory->found, bytes = 0;
 
 	memory->match_bytes = 0;
-	if (done < MATCH_MIN)
-		return;
-	found = memory->index[match_hash(segment + done)];
-	if (found == 0 || found - 1 >= done)
+	if (found == 0)
 		return;
 	found--;
 	while (bytes < MATCH_MOST && bytes < found &&
@@ -76,8 +77,7 @@ static unsigned code_bit(const struct state *s, unsigned partial, unsigned bits,
 	model_begin(model);
 	for (unsigned i = 0; i + 2 < LITERAL_CONTEXTS; i++)
 		model_context(model, (s->hashes[i] + partial * 0x9e3779b1u) * 0x85ebca6bu);
-	model_context(model, model_hash4(old, guess, s->number << 4 | bits,
-					 s->hashes[LITERAL_CONTEXTS - 2]));
+	model_context(model, model_hash4(old, guess, s->number << 4 | bits, 0));
 	model_context(model, model_hash4(match, s->match_class, s->number, 99));
 	model_input(model, 77);
 	select[0] = ((s->number * 2 + (old < 2)) * 3 + match) * 3 + guess;
@@ -149,7 +149,6 @@ uint32_t literal_code(struct literal_memory *memory, struct model *model, struct
 		s.guess = l->has_guess ? (int)(l->guess >> shift & 255) : -1;
 		s.match_class = memory->match_bytes < 15 ? memory->match_bytes : 15;
 		s.match = memory->match_bytes ? history->segment[memory->match + i] : -1;
-		s.hashes[LITERAL_CONTEXTS - 2] = memory->outcomes & 15;
 		make_contexts(memory, history, l, &s, word, contexts);
 		byte = code_byte(&s, contexts, l->value >> shift & 255);
 		if (s.match >= 0 && (unsigned)s.match != byte)

@@ -17,10 +17,9 @@
 /* What a match model and the last bytes tell; forgotten with each segment. */
 struct literal_memory {
 	uint32_t index[1u << MATCH_BITS]; /* position + 1 behind six bytes, by their hash */
-	uint32_t match;                   /* new position that is expected to continue here; 0 = none */
-	uint32_t match_bytes;
+	uint32_t found;                   /* what stood in it for the last position passed */
+	uint32_t match, match_bytes;      /* place in the segment expected to go on here; equal bytes before it */
 	uint32_t coded;                   /* last four bytes in coding order */
-	uint32_t outcomes;                /* of the last words, two bits each */
 };
 
 /* A byte or, if bytes > 1, a token of so many whose highest byte comes first. */

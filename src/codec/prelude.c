@@ -254,6 +254,8 @@ static void code_types(struct writer *w, struct prelude *prelude)
 		run->shift = code_recent(w, FIELD_RUN_RECENT, FIELD_RUN_JUMP,
 					 model_log2(run->count), &recent, run->shift);
 		from = run->old + run->count;
+		if (from > INT32_MAX)
+			w->wrong = true;
 		if (coder_exhausted(w->model->coder))
 			w->wrong = true;
 	}

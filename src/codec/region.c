@@ -4,9 +4,12 @@
  */
 #include "region.h"
 
+/* Regions at the same address stand as in the image: what is followed must not depend on how one sorts. */
 static bool stands_before(const struct region *a, const struct region *b)
 {
-	return a->group != b->group ? a->group < b->group : a->va < b->va;
+	if (a->group != b->group)
+		return a->group < b->group;
+	return a->va != b->va ? a->va < b->va : a->start < b->start;
 }
 
 static void sift_down(const struct regions *regions, size_t at, size_t count)
