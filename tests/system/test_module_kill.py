@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Power cuts: dfotad is killed at random moments of an upgrade, and each upgrade ends in the new firmware, told once.
 
-usage: test_module_kill.py DFOTA DFOTAD [--trials N] [--seed N]
+usage: test_module_kill.py DFOTA DFOTAD [--trials N] [--whole] [--seed N]
 
 A trial starts a fresh module of v12 with the package in its store, asks for the upgrade, kills the process one to three
 times, and starts it again. Then, without any further word of the host unless the cut came before the upgrade flag was
@@ -15,6 +15,7 @@ import collections
 import concurrent.futures
 import pathlib
 import random
+import re
 import shutil
 import sys
 import time
@@ -23,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import DEADLINE_S, Late, Site, wait_for  # noqa: E402
 
 NAME = "/cache/ufs/update.zip"
-WORKERS = 6  # a trial mostly waits
+WORKERS = 2  # a trial decodes all the time
 STAGES = {"committed": "after the commit", "writing begins": "writing", "goes on at": "writing again",
           "recovery": "checking", "v13, normal": "done", "normal": "before the upgrade"}
 
@@ -78,10 +79,12 @@ class Trial:
         self.module.start()
 
     def cut(self):
-        """At any moment of the whole, or, every other time, of checking and writing alone, which are only a part of it."""
-        longest = self.longest
-        if self.rng.random() < 0.5 and self.recovering():
+        """At any moment of the whole, of checking and writing alone, or of writing alone, which is the shortest of them."""
+        longest, kind = self.longest, self.rng.choice(("whole", "work", "writing"))
+        if kind == "work" and self.seen("recovery"):
             longest = self.site.working * 1.2
+        elif kind == "writing" and self.seen("writing begins|goes on at"):
+            longest = self.site.working * 0.6
         seconds = self.rng.uniform(0, longest)
         # The moment itself is what is random here: this sleep is the test's input.
         time.sleep(seconds)
@@ -91,10 +94,10 @@ class Trial:
         self.hits[stage(log)] += 1
         self.untold += log.rfind("flag deleted") > log.rfind("boot:")
 
-    def recovering(self):
-        """Waits for the recovery mode; False where no upgrade is on its way."""
+    def seen(self, pattern):
+        """Waits until this boot's log says so; False where it is not going to."""
         try:
-            wait_for(lambda: self.boots_now() and "recovery" in self.boots_now()[-1], self.longest, pause=0.002)
+            wait_for(lambda: re.search(pattern, self.module.log()[self.born:]), self.longest * 2, pause=0.001)
         except Late:
             return False
         return True
@@ -163,12 +166,13 @@ def main():
     parser.add_argument("dfota")
     parser.add_argument("dfotad")
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--whole", action="store_true", help="images of some MiB instead of a stretch of each")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     options = parser.parse_args()
     base = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
     failed, hits = 0, collections.Counter()
     with Site(options.dfota, options.dfotad, base) as site:
-        print(f"seed {options.seed}, {site.real_small(most=256 << 10)}")
+        print(f"seed {options.seed}, {site.real_small(most=96 << 10)}")
         site.new = site.version("v13")
         site.target = site.expected("v13")
         site.module("template", urc_gap_ms=20)
