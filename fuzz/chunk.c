@@ -176,66 +176,8 @@ static void make_plain(struct attack *attack)
 	diff_pieces_free(&own);
 }
 
-/* ---- what a prelude may say --------------------------------------------------------------------
+/* ---- preludes ----------------------------------------------------------------------------------
  */
-
-static void check_regions(const struct regions *regions, uint32_t image_bytes)
-{
-	uint32_t end = 0;
-
-	REQUIRE(regions->count <= REGIONS_MAX);
-	for (uint32_t i = 0; i < regions->count; i++) {
-		const struct region *region = &regions->items[i];
-
-		REQUIRE(region->start >= end && region->bytes > 0);
-		REQUIRE(dfota_inside(region->start, region->bytes, image_bytes));
-		REQUIRE(region->mem_bytes >= region->bytes && region->kind < REGION_KINDS);
-		REQUIRE(region->va <= UINT64_MAX - region->mem_bytes);
-		end = region->start + region->bytes;
-	}
-	for (uint32_t i = 1; i < regions->count; i++) {
-		const struct region *a = &regions->items[regions->by_address[i - 1]];
-		const struct region *b = &regions->items[regions->by_address[i]];
-
-		REQUIRE(a->group < b->group || (a->group == b->group && a->va <= b->va));
-	}
-}
-
-static void check_map(const struct map *map)
-{
-	uint64_t end = 0;
-
-	check_regions(&map->old_regions, map->old_bytes);
-	check_regions(&map->new_regions, map->new_bytes);
-	REQUIRE(map->piece_count <= MAP_PIECES_MAX && map->entry_count <= map->piece_count);
-	for (uint32_t i = 0; i < map->piece_count; i++) {
-		const struct map_piece *piece = &map->pieces[i];
-		int64_t old = (int64_t)piece->at + piece->diagonal;
-
-		REQUIRE(piece->at >= end && piece->bytes > 0 && old >= 0);
-		REQUIRE(dfota_inside(piece->at, piece->bytes, map->new_bytes));
-		REQUIRE(dfota_inside((uint64_t)old, piece->bytes, map->old_bytes));
-		end = (uint64_t)piece->at + piece->bytes;
-	}
-	end = 0;
-	for (uint32_t i = 0; i < map->entry_count; i++) {
-		const struct map_entry *entry = &map->entries[i];
-		int64_t new = (int64_t)entry->old - entry->diagonal;
-
-		REQUIRE(entry->old >= end && entry->bytes > 0 && new >= 0);
-		REQUIRE(dfota_inside(entry->old, entry->bytes, map->old_bytes));
-		REQUIRE(dfota_inside((uint64_t) new, entry->bytes, map->new_bytes));
-		end = (uint64_t)entry->old + entry->bytes;
-	}
-	end = 0;
-	for (uint32_t i = 0; i < map->type_run_count; i++) {
-		const struct map_types *run = &map->types[i];
-
-		REQUIRE(run->old >= end && run->count > 0);
-		end = (uint64_t)run->old + run->count;
-		REQUIRE(end <= UINT32_MAX);
-	}
-}
 
 /* Reads the prelude as the coding does; when it is accepted, all of it must be within bounds. */
 static void check_prelude(const struct attack *attack)
@@ -252,7 +194,7 @@ static void check_prelude(const struct attack *attack)
 	prelude_start(&predict->model, &predict->prelude_mixer);
 	if (prelude_code(&predict->model, &predict->prelude_mixer, &predict->prelude) == 0) {
 		predict_ready(predict);
-		check_map(&predict->map);
+		pair_check_map(&predict->map);
 	}
 	free(memory);
 }

@@ -26,4 +26,7 @@ struct pair {
 void pair_make(struct pair *pair, struct choices *choices);
 void pair_free(struct pair *pair);
 
+/* Aborts when a map does not hold what region.h and map.h say; entries and by_address are there. */
+void pair_check_map(const struct map *map);
+
 #endif
