@@ -75,6 +75,27 @@ static void count_words(const struct diff_images *images, const struct diff_piec
 	       100.0 * (double)equal / (double)(images->new_bytes ? images->new_bytes : 1));
 }
 
+/* Pieces by the kind of region that they start in. */
+static void count_kinds(const struct diff_pieces *pieces, const struct regions *regions)
+{
+	static const char *const names[REGION_KINDS + 1] = {
+		"bytes",  "A64",    "A32",	 "T32",		"x86",
+		"data32", "data64", "BTF types", "BTF strings",
+	};
+	size_t counts[REGION_KINDS + 1] = { 0 };
+
+	for (size_t i = 0; i < pieces->count; i++) {
+		const struct region *region = region_at(regions, (uint32_t)pieces->items[i].at);
+
+		counts[region ? region->kind + 1u : 0]++;
+	}
+	printf("pieces by kind:");
+	for (unsigned kind = 0; kind <= REGION_KINDS; kind++)
+		if (counts[kind] > 0)
+			printf(" %s %zu", names[kind], counts[kind]);
+	printf("\n");
+}
+
 struct coding {
 	struct diff_predictor predictor;
 	uint64_t *sizes;
@@ -114,6 +135,8 @@ static int code_all(const struct diff_match_input *input, const struct diff_piec
 	error = diff_parallel(input->threads, count, code_segment, &coding, NULL);
 	for (size_t i = 0; i < count; i++)
 		total += coding.sizes[i];
+	printf("map: %u pieces, %u runs of BTF types\n", coding.predictor.map.piece_count,
+	       coding.predictor.map.type_run_count);
 	printf("coded: prelude %zu + chunks %llu = %llu, %.1f s\n", coding.predictor.prelude_bytes,
 	       (unsigned long long)total,
 	       (unsigned long long)(coding.predictor.prelude_bytes + total), seconds() - start);
@@ -159,6 +182,7 @@ int main(int argc, char **argv)
 	if (!error) {
 		printf("matched: %.1f s, peak %.0f MiB\n", seconds() - start, peak_mib());
 		count_words(&images, &pieces);
+		count_kinds(&pieces, &new_regions);
 	}
 	if (!error && code)
 		error = code_all(&input, &pieces);

@@ -11,7 +11,7 @@
 #include "match_path.h"
 #include "parallel.h"
 
-#define PASSES 3u
+#define MATCH_PASSES 3u
 #define REFINE 3 /* bytes by which the end of a piece may move: less than a cell */
 
 struct matcher {
@@ -162,7 +162,7 @@ static int predict(struct matcher *matcher)
 
 static int run_pass(struct matcher *matcher, unsigned pass)
 {
-	unsigned threads = matcher->input->threads, span = 1000 / PASSES;
+	unsigned threads = matcher->input->threads, span = 1000 / MATCH_PASSES;
 	int error = 0;
 
 	if (pass > 0)
@@ -199,7 +199,7 @@ static bool byte_explained(const struct view *view, int64_t at, int64_t diagonal
 	if (old < 0 || old + CELL > view->old.bytes || start + CELL > view->new.bytes)
 		return false;
 	cell_load(&cell, view, region_at(view->new.regions, start), start);
-	return cell_cost(&cell, view, (uint32_t)old) < COST_ENTER_MAX;
+	return cell_cost(&cell, view, (uint32_t)old) < COST_EXPLAINED;
 }
 
 static bool inside_old(const struct view *view, int64_t at, int64_t diagonal)
@@ -344,7 +344,7 @@ static void matcher_close(struct matcher *matcher)
 int diff_match(const struct diff_match_input *input, struct diff_pieces *ret_pieces)
 {
 	struct matcher matcher = { .input = input };
-	unsigned passes = PASSES;
+	unsigned passes = MATCH_PASSES;
 	int error;
 
 	if (input->images->old_bytes > REGION_IMAGE_MAX ||

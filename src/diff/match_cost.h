@@ -11,11 +11,11 @@
 #define COST_PC	       1u   /* the map predicts it: code, */
 #define COST_DISTANCE  3u   /* data that is a distance, */
 #define COST_ADDRESS   12u  /* data that is an address */
-#define COST_TARGET    120u /* same but for an address that is not predicted */
-#define COST_BYTE      144u /* one byte differs */
-#define COST_BYTE_MORE 80u  /* each further one */
-#define COST_LITERAL   352u /* four bytes without an old one */
-#define COST_ENTER_MAX 16u  /* cells that cost as much are no place to enter a diagonal */
+#define COST_TARGET    160u /* same but for an address that is not predicted */
+#define COST_BYTE      120u /* one byte differs */
+#define COST_BYTE_MORE 70u  /* each further one */
+#define COST_LITERAL   320u /* four bytes without an old one */
+#define COST_EXPLAINED 16u /* below this, a cell is equal or predicted */
 
 /* A cell of the new image. */
 struct cell {

@@ -21,7 +21,7 @@
 #define NO_DIAGONAL INT32_MIN /* of the literal lane */
 #define RECENT	    4u
 
-#define COST_PIECE    160u /* to change the diagonal: length and flags, */
+#define COST_PIECE    280u /* to change the diagonal: length and flags, */
 #define COST_RECENT   48u  /* one of the last ones, */
 #define COST_JUMP     64u  /* or a new one, */
 #define COST_JUMP_BIT 24u  /* by its distance's bits */
@@ -178,7 +178,7 @@ static void lane_step(struct path *path, struct lane *lane, const struct cell *c
 		return;
 	}
 	cost = cell_cost(cell, path->view, (uint32_t)old);
-	if (cost < COST_ENTER_MAX && lane->cost > best_cost + COST_PIECE) {
+	if (lane->cost > best_cost + COST_PIECE) {
 		uint32_t enter = best_cost + entry_cost(path, lane->diagonal);
 
 		if (enter < lane->cost)

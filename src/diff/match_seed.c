@@ -8,7 +8,7 @@
 
 #include "parallel.h"
 
-#define MATCH_MIN   12u /* bytes of a match that is worth a try */
+#define MATCH_MIN   4u /* bytes of a match that is worth a try */
 #define MATCH_SURE  64u /* so long that what it covers needs no other */
 #define MATCH_LEADS 24u /* so long that the next ones are expected on its diagonal */
 #define FOLLOW_BACK                                                                                \

@@ -113,7 +113,7 @@ static unsigned score_cell(const struct spot *spot, uint32_t at, uint32_t old)
 	struct cell cell;
 
 	cell_load(&cell, view, spot->region, at);
-	if (cell_cost(&cell, view, old) >= COST_ENTER_MAX)
+	if (cell_cost(&cell, view, old) >= COST_EXPLAINED)
 		return 0;
 	if (cell.raw != dfota_get32(view->old.raw + old))
 		return SCORE_MOVED;
@@ -172,7 +172,7 @@ static bool explained(const struct target_search *search, const struct cell *cel
 		return false;
 	here = &pieces->items[*piece];
 	return here->at <= cell->at && here->at + here->bytes - cell->at >= CELL &&
-	       cell_cost(cell, search->view, cell->at + (uint32_t)here->diagonal) < COST_ENTER_MAX;
+	       cell_cost(cell, search->view, cell->at + (uint32_t)here->diagonal) < COST_EXPLAINED;
 }
 
 /* Was this cell foreseen when the last seed was found? Then that grows. */
@@ -186,7 +186,7 @@ static bool extends_seed(const struct target_search *search, struct seeds *seeds
 		return false;
 	old = (int64_t)cell->at + last->diagonal;
 	if (old < 0 || old + CELL > search->view->old.bytes ||
-	    cell_cost(cell, search->view, (uint32_t)old) >= COST_ENTER_MAX)
+	    cell_cost(cell, search->view, (uint32_t)old) >= COST_EXPLAINED)
 		return false;
 	last->bytes = cell->at + CELL - last->at;
 	return true;
