@@ -181,7 +181,7 @@ static int32_t code_recent(struct writer *w, unsigned which, unsigned jump, uint
 	if (quarter)
 		quarter = code_bit(w, FIELD_QUARTER, 0, hint, distance % 4 == 0);
 	distance = code_signed(w, jump, hint << 1 | quarter, quarter ? distance / 4 : distance);
-	if (distance > INT32_MAX || distance < INT32_MIN) {
+	if (distance > UINT32_MAX || distance < -(int64_t)UINT32_MAX) {
 		w->wrong = true;
 		return 0;
 	}
