@@ -2,7 +2,7 @@
 # The short way to everything. Meson does the work, in build/; scripts/setup installs what is missing on Debian 12.
 
 BUILD = build
-TESTS = meson test -C $(BUILD) --print-errorlogs
+TESTS = meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 4
 
 .PHONY: all demo test test-long bench powerloss mutants format format-check install clean
 
