@@ -106,8 +106,7 @@ static unsigned t32_split(const struct isa_text *text, struct isa_token *tokens)
 	return 1;
 }
 
-/* ---- fields
- * -------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 /* BL, BLX, B: 25 bits, two of them stored as whether they differ from the sign. */
 static uint32_t far_distance(uint32_t word)
@@ -173,8 +172,7 @@ static bool same_register(uint32_t a, uint32_t b)
 	return isa_field(a, 24, 4) == isa_field(b, 24, 4);
 }
 
-/* ---- targets
- * --------------------------------------------------------------------------------------- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 static bool movt_behind(const struct isa_text *text, uint32_t movw, uint32_t *ret_half)
 {
@@ -275,8 +273,7 @@ static bool t32_target(const struct isa_text *text, const struct isa_token *toke
 	return true;
 }
 
-/* ---- the other way round
- * ---------------------------------------------------------------------------- */
+/* ---- the other way round --------------------------------------------------------------------- */
 
 /* Distances wrap at 32 bits; those that fit a field are small either way. */
 static bool fits(uint32_t distance, unsigned bits, unsigned scale)

@@ -267,8 +267,7 @@ static bool x86_read(const struct x86_text *text, struct x86 *x)
 	return x->length <= text->bytes && x->length <= LENGTH_MAX;
 }
 
-/* ---- tokens -----------------------------------------------------------------------------------
- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 struct cutter {
 	struct isa_token *tokens;
@@ -325,8 +324,7 @@ static unsigned x86_split(const struct isa_text *text, struct isa_token *tokens)
 	return cutter.count;
 }
 
-/* ---- addresses --------------------------------------------------------------------------------
- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static uint64_t sign_extend(uint32_t word)
 {

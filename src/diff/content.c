@@ -37,8 +37,12 @@ static void programs_free(struct programs *programs)
 	free(programs->items);
 }
 
-/* ---- one file ---------------------------------------------------------------------------------
- */
+static bool is_btf(uint8_t kind)
+{
+	return kind == REGION_BTF_TYPES || kind == REGION_BTF_STRINGS;
+}
+
+/* ---- one file -------------------------------------------------------------------------------- */
 
 /* A file's bytes in one piece: borrowed from the image if they are, else a copy. */
 struct view {
@@ -67,6 +71,7 @@ static int view_open(struct view *view, const uint8_t *image, const struct conte
 static int (*const parsers[])(const uint8_t *, uint64_t, struct content_parts *) = {
 	content_parse_elf,
 	content_parse_kernel,
+	content_parse_bare,
 };
 
 static int parts_find(const uint8_t *bytes, uint64_t count, struct content_parts *parts)
@@ -126,8 +131,23 @@ static int parts_place(const struct content_parts *parts, const struct content_f
 	return 0;
 }
 
-/* ---- a pair of files ---------------------------------------------------------------------------
- */
+/* ---- a pair of files ------------------------------------------------------------------------- */
+
+/* Where only one version's address could be guessed, it serves for both. */
+static void share_address(struct content_parts *parts, const struct content_parts *other)
+{
+	const struct content_part *last;
+
+	if (parts->guess_limit == 0 || parts->guess_limit != other->guess_limit ||
+	    parts->count == 0 || other->count == 0 || parts->items[0].va != 0)
+		return;
+	last = &parts->items[parts->count - 1];
+	if (last->va + last->mem_bytes > parts->guess_limit - other->items[0].va)
+		return;
+	for (size_t i = 0; i < parts->count; i++)
+		if (!is_btf(parts->items[i].kind))
+			parts->items[i].va += other->items[0].va;
+}
 
 static int program_place(struct program *program, const struct content_pair *pair,
 			 const uint8_t *old_bytes, const uint8_t *new_bytes)
@@ -137,6 +157,8 @@ static int program_place(struct program *program, const struct content_pair *pai
 
 	if (r == 0 && old_parts.count > 0)
 		r = parts_find(new_bytes, pair->new_file->bytes, &new_parts);
+	share_address(&old_parts, &new_parts);
+	share_address(&new_parts, &old_parts);
 	if (r == 0 && new_parts.count > 0)
 		r = parts_place(&old_parts, pair->old_file, &program->old, &program->old_room);
 	if (r == 0 && new_parts.count > 0)
@@ -186,8 +208,7 @@ static int programs_find(const struct diff_images *images, const struct content_
 	return 0;
 }
 
-/* ---- all of them --------------------------------------------------------------------------------
- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static int compare_start(const void *a, const void *b)
 {
@@ -206,15 +227,10 @@ static int compare_size(const void *a, const void *b)
 	return compare_start(a, b);
 }
 
-static bool is_btf(const struct region *region)
-{
-	return region->kind == REGION_BTF_TYPES || region->kind == REGION_BTF_STRINGS;
-}
-
 static bool has_btf(const struct regions *regions)
 {
 	for (uint32_t i = 0; i < regions->count; i++)
-		if (is_btf(&regions->items[i]))
+		if (is_btf(regions->items[i].kind))
 			return true;
 	return false;
 }
@@ -226,7 +242,7 @@ static int regions_take(struct regions *all, size_t *room, const struct regions 
 		struct region region = regions->items[i];
 		int r;
 
-		region.group = (uint16_t)(group + is_btf(&region));
+		region.group = (uint16_t)(group + is_btf(region.kind));
 		r = region_add(all, room, &region);
 		if (r < 0)
 			return r;

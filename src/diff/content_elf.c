@@ -9,7 +9,9 @@
 
 #define SEGMENTS_MAX 256u
 #define SECTIONS_MAX 4096u
-#define CODE_GAP     64u /* bytes between code sections that are not worth a part of their own */
+#define CODE_GAP                                                                                   \
+	64u /* bytes of or between code sections that are not worth a part of their own            \
+	     */
 
 enum { MACHINE_ARM = 40, MACHINE_X86_64 = 62, MACHINE_A64 = 183 };
 enum { LOAD = 1, EXECUTABLE = 1 };		     /* of segments: type, flag */
@@ -167,7 +169,8 @@ static int segment_split(const struct elf *elf, const struct segment *segment,
 		       next.at - code_end < CODE_GAP) {
 			uint64_t next_end = dfota_min64(next.at + next.bytes, end);
 
-			if (code_kind(elf, next.at, next_end - next.at) != kind)
+			if (next_end - next.at >= CODE_GAP &&
+			    code_kind(elf, next.at, next_end - next.at) != kind)
 				break;
 			code_end = next_end;
 		}

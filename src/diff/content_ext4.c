@@ -102,7 +102,7 @@ static int extend_blocks(const struct ext4 *fs, struct content_file *file, uint6
 				   count * fs->block_bytes);
 }
 
-/* ---- extent tree --------------------------------------------------------------------------- */
+/* ---- extent tree ----------------------------------------------------------------------------- */
 
 struct node {
 	const uint8_t *entries;
@@ -167,7 +167,7 @@ static int extents_read(struct ext4 *fs, const uint8_t *root, struct content_fil
 	}
 }
 
-/* ---- block map ------------------------------------------------------------------------------ */
+/* ---- block map ------------------------------------------------------------------------------- */
 
 /* Block number of a file's block; 0 is a hole. */
 static uint64_t block_of(const struct ext4 *fs, const uint8_t *map, uint64_t index)
@@ -220,8 +220,7 @@ static int inode_extents(struct ext4 *fs, const uint8_t *inode, struct content_f
 	return blocks_read(fs, inode + 0x28, file);
 }
 
-/* ---- directories ------------------------------------------------------------------------------
- */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static int entry_take(struct ext4 *fs, const char *parent, const uint8_t *name, size_t name_bytes,
 		      uint32_t number)

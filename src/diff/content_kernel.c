@@ -105,6 +105,7 @@ int content_parse_kernel(const uint8_t *file, uint64_t bytes, struct content_par
 	pointers = pointers_collect(file, bytes, &count);
 	if (!pointers)
 		return DFOTA_E_MEMORY;
+	parts->guess_limit = UINT64_MAX;
 	part.va = base_find(pointers, count, text_offset, part.mem_bytes);
 	free(pointers);
 	return content_parts_add(parts, &part);

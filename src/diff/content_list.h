@@ -48,6 +48,8 @@ struct content_part {
 struct content_parts {
 	struct content_part *items;
 	size_t count, room;
+	uint64_t
+	    guess_limit; /* unless 0: addresses are guesses (0 is none) and may not be above it */
 };
 
 /* DFOTA_E_MEMORY. */

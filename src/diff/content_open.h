@@ -21,6 +21,24 @@ int content_parse_elf(const uint8_t *file, uint64_t bytes,
 int content_parse_kernel(const uint8_t *file, uint64_t bytes,
 			 struct content_parts *parts) DFOTA_MUST_CHECK;
 
+/* Code without any head. Goes last: it takes what no other parser knows. */
+int content_parse_bare(const uint8_t *file, uint64_t bytes,
+		       struct content_parts *parts) DFOTA_MUST_CHECK;
+
+/* An instruction set, as code is told from data. */
+struct content_set {
+	uint8_t kind, data_kind; /* enum region_kind: of the code, of the data beside it */
+	uint8_t step;		 /* where instructions may start */
+	uint8_t bytes;		 /* that must be there for a look */
+	/* Is there a call at `at` of what looks like a function of this file? */
+	bool (*call)(const uint8_t *code, uint64_t at, uint64_t bytes, uint64_t *ret_start);
+	bool (*starts)(const uint8_t *code); /* does it look like the start of a function? */
+};
+
+#define CONTENT_SETS 4u
+
+extern const struct content_set content_sets[CONTENT_SETS];
+
 /* REGION_A32 or REGION_T32, whichever ARM code looks like. Looks at a bounded part of it. */
 uint8_t content_arm_kind(const uint8_t *code, uint64_t bytes);
 

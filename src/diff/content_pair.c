@@ -26,7 +26,7 @@ int content_open(const uint8_t *image, uint64_t bytes, struct content_files *fil
 	return whole ? content_file_extend(whole, 0, 0, bytes) : DFOTA_E_MEMORY;
 }
 
-/* ---- pairing -------------------------------------------------------------------------------- */
+/* ---- pairing --------------------------------------------------------------------------------- */
 
 struct key {
 	char *text;
