@@ -172,7 +172,7 @@ def main():
     base = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
     failed, hits = 0, collections.Counter()
     with Site(options.dfota, options.dfotad, base) as site:
-        print(f"seed {options.seed}, {site.real_small(most=96 << 10)}")
+        print(f"seed {options.seed}, {site.real_small(most=0 if options.whole else 96 << 10)}")
         site.new = site.version("v13")
         site.target = site.expected("v13")
         site.module("template", urc_gap_ms=20)
