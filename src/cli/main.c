@@ -88,7 +88,8 @@ int cli_help(const char *name)
 	return CLI_DONE;
 }
 
-static void say(const char *name, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void say(const char *name, const char *format,
+						      va_list arguments)
 {
 	(void)fflush(stdout); /* keeps the order where both go to one place */
 	fprintf(stderr, "dfota %s: ", name);
