@@ -1,0 +1,281 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Images of the packages in this folder: small programs of every instruction set, linked twice.
+
+What is made here is fixed for ever: packages name the digests. Nothing but SHA-256 gives the chances.
+
+usage: images.py FOLDER      makes FOLDER/v1 and FOLDER/v2
+"""
+import hashlib
+import pathlib
+import struct
+import sys
+
+BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000}
+MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183}
+DATA = 0x20000  # from code to data
+
+
+class Chance:
+    def __init__(self, seed):
+        self.seed, self.count, self.left = seed, 0, b""
+
+    def byte(self):
+        if not self.left:
+            self.left = hashlib.sha256(f"{self.seed} {self.count}".encode()).digest()
+            self.count += 1
+        first, self.left = self.left[0], self.left[1:]
+        return first
+
+    def below(self, n):
+        return int.from_bytes(bytes(self.byte() for _ in range(4)), "little") % n
+
+
+def put(word, value, i, n):
+    mask = (1 << n) - 1
+    return word & ~(mask << i) | (value & mask) << i
+
+
+# Each item is (bytes, make): make(address, target) gives its bytes, target being where it points to.
+
+
+def a64_items(chance):
+    r, d = chance.below(28), chance.below(28)
+    mov = [0xaa0003e0 | r << 16 | d, 0x8b000000 | r << 16 | d << 5 | r, 0xd2800000 | chance.below(65536) << 5 | d]
+
+    def page(word, at, to):
+        v = (to >> 12) - (at >> 12)
+        return struct.pack("<I", put(put(word, v >> 2, 5, 19), v, 29, 2))
+
+    def adr(at, to):
+        return struct.pack("<I", put(put(0x10000000 | d, (to - at) >> 2, 5, 19), to - at, 29, 2))
+
+    def branch(word, i, n):
+        return 4, lambda at, to: struct.pack("<I", put(word, (to - at) >> 2, i, n))
+
+    adrp = (4, lambda at, to: page(0x90000000 | r, at, to))
+    return {
+        "plain": [[(4, lambda at, to, w=w: struct.pack("<I", w))] for w in mov],
+        "code": [[branch(0x94000000, 0, 26)]] * 4 + [[branch(0x14000000, 0, 26)], [branch(0x54000001, 5, 19)],
+                 [branch(0xb4000000 | d, 5, 19)], [branch(0x36000000 | d, 5, 14)]],
+        "data": [[adrp, (4, lambda at, to: struct.pack("<I", put(0x91000000 | r << 5 | r, to, 10, 12)))],
+                 [adrp, (4, lambda at, to: struct.pack("<I", put(0xf9400000 | r << 5 | d, (to & 4095) >> 3, 10, 12)))],
+                 [branch(0x58000000 | d, 5, 19)], [(4, adr)]],
+        "start": [(4, lambda at, to: struct.pack("<I", 0xa9be7bfd))],
+    }
+
+
+def a32_items(chance):
+    r = chance.below(11)
+
+    def half(word, shift):
+        return 4, lambda at, to: struct.pack("<I", put(put(word | r << 12, to >> (shift + 12), 16, 4), to >> shift, 0, 12))
+
+    def literal(word, scale, n):
+        return 4, lambda at, to: struct.pack("<I", word | r << 12 | min(max(to - at - 8, 0) >> scale, (1 << n) - 1))
+
+    def branch(word, i=2):
+        return 4, lambda at, to: struct.pack("<I", put(word, (to - at - 8) >> 2, 0, 24))
+
+    mov = [0xe1a00000 | r << 12 | chance.below(11), 0xe0800000 | r << 12 | chance.below(11) << 16, 0xe3a00000 | r << 12 | chance.below(256)]
+    return {
+        "plain": [[(4, lambda at, to, w=w: struct.pack("<I", w))] for w in mov],
+        "code": [[branch(0xeb000000)]] * 4 + [[branch(0x0a000000)], [branch(0xfa000000)], [literal(0xe59f0000, 0, 12)],
+                 [literal(0xed9f0b00, 2, 8)], [literal(0xe28f0000, 0, 8)]],
+        "data": [[half(0xe3000000, 0), half(0xe3400000, 16)]],
+        "start": [(4, lambda at, to: struct.pack("<I", 0xe92d4070))],
+    }
+
+
+def t32_items(chance):
+    r = chance.below(8)
+
+    def far(second, down=False):
+        def make(at, to):
+            d = to - ((at + 4) & ~3 if down else at + 4)
+            sign = d >> 24 & 1
+            first = 0xf000 | sign << 10 | d >> 12 & 1023
+            return struct.pack("<HH", first, second | ((d >> 23 & 1) ^ sign ^ 1) << 13 |
+                               ((d >> 22 & 1) ^ sign ^ 1) << 11 | d >> 1 & 2047)
+        return 4, make
+
+    def condition(at, to):
+        d = to - at - 4
+        return struct.pack("<HH", 0xf040 | d >> 20 << 10 & 1024 | d >> 12 & 63,
+                           0x8000 | d >> 18 << 13 & 8192 | d >> 19 << 11 & 2048 | d >> 1 & 2047)
+
+    def half(first, shift):
+        def make(at, to):
+            v = to >> shift & 0xffff
+            return struct.pack("<HH", first | v >> 12 | v >> 11 << 10 & 1024, v >> 8 << 12 & 0x7000 | r << 8 | v & 255)
+        return 4, make
+
+    def near(word, scale, n, down):
+        def make(at, to):
+            d = to - ((at + 4) & ~3 if down else at + 4)
+            return struct.pack("<H", word | (d >> scale & (1 << n) - 1 if down is False or d >= 0 else 0))
+        return 2, make
+
+    def wide(first, n, scale):
+        def make(at, to):
+            d = to - ((at + 4) & ~3)
+            v = min(abs(d) >> scale, (1 << n) - 1)
+            return struct.pack("<HH", first | (128 if d >= 0 else 0), r << 12 | v)
+        return 4, make
+
+    mov = [0x4600 | r << 3 | chance.below(8), 0x1c00 | r, 0x2000 | r << 8 | chance.below(256)]
+    return {
+        "plain": [[(2, lambda at, to, w=w: struct.pack("<H", w))] for w in mov],
+        "code": [[far(0xd000)]] * 4 + [[far(0x9000)], [(4, condition)], [near(0xe000, 1, 11, False)],
+                 [near(0x4800 | r << 8, 2, 8, True)], [near(0xa000 | r << 8, 2, 8, True)], [wide(0xf85f, 12, 0)],
+                 [wide(0xed1f, 8, 2)], [near(0xd000, 1, 8, False)]],
+        "data": [[half(0xf240, 0), half(0xf2c0, 16)]],
+        "start": [(2, lambda at, to: struct.pack("<H", 0xb570))],
+    }
+
+
+def x86_items(chance):
+    r = chance.below(8)
+
+    def relative(head, tail=b""):
+        n = len(head) + 4 + len(tail)
+        return n, lambda at, to: head + struct.pack("<i", to - at - n) + tail
+
+    mov = [bytes([0x89, 0xc0 | r]), bytes([0x48, 0x83, 0xc0 | r, chance.byte()]), bytes([0x8b, 0x44, 0x24, chance.byte()]),
+           bytes([0xb8 | r]) + struct.pack("<I", chance.below(65536)), bytes([0x66, 0x0f, 0x6f, 0x40 | r & 3, 8])]
+    return {
+        "plain": [[(len(w), lambda at, to, w=w: w)] for w in mov],
+        "code": [[relative(b"\xe8")]] * 4 + [[relative(b"\xe9")], [relative(b"\x0f\x84")]],
+        "data": [[relative(bytes([0x48, 0x8d, 0x05 | r << 3]))], [relative(b"\xc7\x05", struct.pack("<I", chance.below(99)))],
+                 [(5, lambda at, to: bytes([0xb8 | r]) + struct.pack("<I", to))]],
+        "start": [(2, lambda at, to: b"\x55\x53")],
+    }
+
+
+ITEMS = {"a64": a64_items, "a32": a32_items, "t32": t32_items, "x86": x86_items, "btf": a64_items}
+
+
+def function(kind, chance, functions):
+    """[(bytes, make, what it points to)]: a function by number, data by offset."""
+    items = [(n, make, None) for n, make in ITEMS[kind](chance)["start"]]
+    for _ in range(8 + chance.below(24)):
+        choice = ("plain", "plain", "code", "code", "data")[chance.below(5)]
+        group = ITEMS[kind](chance)[choice]
+        group = group[chance.below(len(group))]
+        to = ("code", chance.below(functions)) if choice == "code" else ("data", 8 * chance.below(96)) if choice == "data" else None
+        items += [(n, make, to) for n, make in group]
+    return items
+
+
+def link(kind, functions, order, gap):
+    """The program as ELF, functions placed in this order; `gap` bytes were put before data."""
+    wide = MACHINE[kind] != 40
+    head = 64 + 2 * 56 if wide else 52 + 2 * 32
+    base, at, places = BASE[kind], head, {}
+    for number in order:
+        places[number] = base + at
+        at += sum(item[0] for item in functions[number])
+        at += -at % 4
+    code_end, data_va = at, base + DATA + gap
+    code = bytearray()
+    for number in order:
+        for size, make, to in functions[number]:
+            here = base + head + len(code)
+            aim = None if to is None else places[to[1]] if to[0] == "code" else data_va + to[1]
+            try:
+                part = make(here, aim)
+            except struct.error:
+                part = bytes(size)
+            assert len(part) == size
+            code += part
+        code += bytes(-(head + len(code)) % 4)
+    data = bytearray(gap)
+    for i in range(96):
+        aim = places[sorted(places)[i % len(functions)]]
+        if i % 3 == 2:
+            data += struct.pack("<iI", aim - (data_va + 8 * i), i)
+        else:
+            data += struct.pack("<Q", aim) if wide else struct.pack("<II", aim, data_va + 8 * (i // 2))
+    if kind == "btf":
+        data += btf(gap > 0)
+    form = "<IIQQQQQQ" if wide else "<IIIIIIII"
+    segments = b""
+    for flags, offset, va, size, more in ((5, 0, base, code_end, 0), (6, code_end, base + DATA, len(data), 256)):
+        fields = (offset, va, va, size, size + more)
+        segments += (struct.pack(form, 1, flags, *fields, 4) if wide else struct.pack(form, 1, *fields, flags, 4))
+    ident = b"\x7fELF" + bytes([2 if wide else 1, 1, 1]) + bytes(9)
+    if wide:
+        elf = ident + struct.pack("<HHIQQQIHHHHHH", 2, MACHINE[kind], 1, base + head, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    else:
+        elf = ident + struct.pack("<HHIIIIIHHHHHH", 2, MACHINE[kind], 1, base + head, 52, 0, 0, 52, 32, 2, 40, 0, 0)
+    return elf + segments + bytes(code) + bytes(data)
+
+
+def btf(later):
+    """Type records of a struct kind or two; the later image has some more in the middle."""
+    types, strings, chance = b"", bytearray(1), Chance("btf")
+    numbers = [i for i in range(260) if later or i % 40 != 17]
+    place = {number: i + 1 for i, number in enumerate(numbers)}
+
+    def name(text):
+        strings.extend(text.encode() + b"\0")
+        return len(strings) - len(text) - 1
+
+    for i in range(260):
+        kind, other = (1, 2, 4, 4, 6, 8, 13, 3)[chance.below(8)], chance.below(260)
+        body = [chance.below(260) for _ in range(1 + chance.below(4))]
+        if i not in place:
+            continue
+        other, body = place.get(other, 1), [place.get(n, 1) for n in body]
+        types += struct.pack("<II", name(f"type_{i}"), kind << 24 | (len(body) if kind in (4, 6, 13) else 0))
+        types += struct.pack("<I", 4 * len(body) if kind in (1, 3, 4, 6) else other)
+        if kind == 1:
+            types += struct.pack("<I", 32)
+        elif kind == 3:
+            types += struct.pack("<III", other, 1, len(body))
+        for k, n in enumerate(body):
+            if kind == 4:
+                types += struct.pack("<III", name(f"member_{i}_{k}"), n, 32 * k)
+            elif kind in (6, 13):
+                types += struct.pack("<II", name(f"value_{i}_{k}"), k if kind == 6 else n)
+    strings = bytes(strings)
+    return struct.pack("<HBBIIIII", 0xeb9f, 1, 0, 24, 0, len(types), len(types), len(strings)) + types + strings
+
+
+def pair(kind):
+    chance = Chance(kind)
+    functions = [function(kind, chance, 60) for _ in range(60)]
+    old = link(kind, functions, range(60), 0)
+    for number in (3, 21, 40):  # an instruction more, and two other ones
+        extra = ITEMS[kind](chance)["plain"][0]
+        functions[number][5:5] = [(n, make, None) for n, make in extra]
+    order = [*range(10), 50, *range(10, 50), *range(51, 60)]
+    new = link(kind, functions, order, 24)
+    return old, new
+
+
+def images():
+    """{version: {partition: bytes}}"""
+    v1, v2 = {}, {}
+    for kind in ("a64", "a32", "t32", "x86", "btf"):
+        v1[kind], v2[kind] = pair(kind)
+    noise = Chance("noise")
+    v1["raw"] = bytes(noise.byte() for _ in range(2048))
+    v2["raw"] = bytes(noise.byte() for _ in range(2048))
+    words = b"".join(struct.pack("<I", 7 * i) for i in range(2048))
+    v1["plain"] = words
+    v2["plain"] = b"".join(struct.pack("<I", 7 * i + (i % 5)) for i in range(1024)) + words[2048:] + b"more" * 99
+    return {"v1": v1, "v2": v2}
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    for version, parts in images().items():
+        (folder / version).mkdir(parents=True)
+        (folder / version / "firmware.ini").write_text(f"project = COMPAT\nversion = {version}\n")
+        for name, data in parts.items():
+            (folder / version / f"{name}.img").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
