@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Documents say what the sources do: the table of codes, and links that lead somewhere.
+"""Documents say what the sources do: the table of codes, man pages, and links that lead somewhere.
 
 usage: test_docs.py SOURCE_ROOT
 """
@@ -76,6 +76,30 @@ def programs_exist(root):
             check(not file.is_file() or file.stat().st_mode & 0o111, f"{path.name}: {name} is not executable")
 
 
+def page(root, name):
+    return (root / "docs/man" / name).read_text().replace("\\-", "-")
+
+
+def pages_are_complete(root):
+    """Each key of module.ini and each option that --help tells stands in its man page, and each default there is the code's."""
+    config = (root / "src/module/config.c").read_text()
+    keys = re.findall(r'^\tKEY\("([a-z-]+)"', config, flags=re.M)
+    described = dict(re.findall(r"^\.B ([a-z-]+)\n\(([^)]*)\)", page(root, "module.ini.5"), flags=re.M))
+    check(len(keys) > 20, "no table of keys found in src/module/config.c")
+    check(set(keys) == set(described), f"module.ini.5: keys differ: {set(keys) ^ set(described)}")
+    shown = dict(re.findall(r'"; ([a-z-]+) = ([^"\\]+)\\n"', config))
+    check(len(shown) > 15, "no defaults found in src/module/config.c")
+    for key, value in shown.items():
+        check(described.get(key) == value, f"module.ini.5: {key} is {value} by default")
+    for program, source in (("dfota.1", "src/cli/main.c"), ("dfotad.8", "src/module/daemon.c")):
+        text = (root / source).read_text()
+        options = set(re.findall(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)", text)) | set(re.findall(r'\{ "([a-z-]+)", (?:required|no)_arg', text))
+        check(len(options) >= 4, f"no options found in {source}")
+        told = set(re.findall(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)", page(root, program)))
+        for option in sorted(options - told - {"help", "version"} if program == "dfota.1" else options - told):
+            check(False, f"{program}: --{option} is missing")
+
+
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     codes_match(root)
@@ -83,6 +107,7 @@ def main():
     commands_are_documented(root)
     targets_exist(root)
     programs_exist(root)
+    pages_are_complete(root)
     for failure in failures:
         print(failure)
     return 1 if failures else 0
