@@ -14,6 +14,7 @@ import sys
 BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000}
 MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183}
 DATA = 0x20000  # from code to data
+BTF_TYPES = 1200  # enough for two segments
 
 
 class Chance:
@@ -214,16 +215,16 @@ def link(kind, functions, order, gap):
 def btf(later):
     """Type records of a struct kind or two; the later image has some more in the middle."""
     types, strings, chance = b"", bytearray(1), Chance("btf")
-    numbers = [i for i in range(260) if later or i % 40 != 17]
+    numbers = [i for i in range(BTF_TYPES) if later or i % 40 != 17]
     place = {number: i + 1 for i, number in enumerate(numbers)}
 
     def name(text):
         strings.extend(text.encode() + b"\0")
         return len(strings) - len(text) - 1
 
-    for i in range(260):
-        kind, other = (1, 2, 4, 4, 6, 8, 13, 3)[chance.below(8)], chance.below(260)
-        body = [chance.below(260) for _ in range(1 + chance.below(4))]
+    for i in range(BTF_TYPES):
+        kind, other = (1, 2, 4, 4, 6, 8, 13, 3)[chance.below(8)], chance.below(BTF_TYPES)
+        body = [chance.below(BTF_TYPES) for _ in range(1 + chance.below(4))]
         if i not in place:
             continue
         other, body = place.get(other, 1), [place.get(n, 1) for n in body]

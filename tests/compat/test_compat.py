@@ -72,7 +72,7 @@ class Compat(unittest.TestCase):
         for old, new in (("v1", "v2"), ("v2", "v1")):
             package = self.folder / f"{old}-{new}.zip"
             dfota("pack", self.folder / old, self.folder / new, "-o", package, "--key", self.folder / "now.key",
-                  "--segment", "4K")
+                  "--segment", "512")
             self.decode(package, old, new)
 
     def test_plain_chunks_that_are_corrupt(self):
