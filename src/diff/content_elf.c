@@ -170,8 +170,10 @@ static int segment_split(const struct elf *elf, const struct segment *segment,
 			uint64_t next_end = dfota_min64(next.at + next.bytes, end);
 
 			if (next_end - next.at >= CODE_GAP &&
-			    code_kind(elf, next.at, next_end - next.at) != kind)
+			    code_kind(elf, next.at, next_end - next.at) != kind) {
+				code_end = next.at;
 				break;
+			}
 			code_end = next_end;
 		}
 		r = add_part(parts, segment, code.at, code_end - code.at, kind);

@@ -62,12 +62,18 @@ int content_file_extend(struct content_file *file, uint64_t from, uint64_t at, u
 	return 0;
 }
 
+void content_files_drop_last(struct content_files *files)
+{
+	struct content_file *file = &files->items[--files->count];
+
+	free(file->path);
+	free(file->extents);
+}
+
 void content_files_free(struct content_files *files)
 {
-	for (size_t i = 0; i < files->count; i++) {
-		free(files->items[i].path);
-		free(files->items[i].extents);
-	}
+	while (files->count > 0)
+		content_files_drop_last(files);
 	free(files->items);
 	*files = (struct content_files){ 0 };
 }

@@ -36,6 +36,8 @@ struct content_file *content_files_add(struct content_files *files, const char *
 /* Cuts what lies beyond the file's size; leaves out what does not ascend. DFOTA_E_MEMORY. */
 int content_file_extend(struct content_file *file, uint64_t from, uint64_t at,
 			uint64_t bytes) DFOTA_MUST_CHECK;
+/* Takes back the one that was added last. */
+void content_files_drop_last(struct content_files *files);
 void content_files_free(struct content_files *files);
 
 /* A stretch of a program. */

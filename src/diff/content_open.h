@@ -12,6 +12,12 @@
  */
 int content_open_ext4(const uint8_t *image, uint64_t bytes,
 		      struct content_files *files) DFOTA_MUST_CHECK;
+int content_open_squashfs(const uint8_t *image, uint64_t bytes,
+			  struct content_files *files) DFOTA_MUST_CHECK;
+int content_open_tar(const uint8_t *image, uint64_t bytes,
+		     struct content_files *files) DFOTA_MUST_CHECK;
+int content_open_cpio(const uint8_t *image, uint64_t bytes,
+		      struct content_files *files) DFOTA_MUST_CHECK;
 
 /* Programs. Each adds the parts of `file`, none if it is something else; places and addresses are
  * checked. DFOTA_E_MEMORY.

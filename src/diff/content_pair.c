@@ -10,6 +10,9 @@
 
 static int (*const openers[])(const uint8_t *, uint64_t, struct content_files *) = {
 	content_open_ext4,
+	content_open_squashfs,
+	content_open_tar,
+	content_open_cpio,
 };
 
 int content_open(const uint8_t *image, uint64_t bytes, struct content_files *files)
