@@ -204,11 +204,18 @@ class A32:
 
     @staticmethod
     def rotated(w, value):
-        for r in [field(w, 8, 4), *range(16)]:
-            byte = (value << 2 * r | value >> (32 - 2 * r)) & U32
-            if byte < 256:
-                return put(w, r << 8 | byte, 0, 12)
-        return None
+        def serves(v):
+            return {r: b for r in range(16) if (b := (v << 2 * r | v >> (32 - 2 * r)) & U32) < 256}
+
+        r = 2 * field(w, 8, 4)
+        own = min(serves((field(w, 0, 8) >> r | field(w, 0, 8) << (32 - r)) & U32))
+        new = serves(value)
+        if not new:
+            return None
+        r //= 2
+        if r == own or r not in new:
+            r = min(new)
+        return put(w, r << 8 | new[r], 0, 12)
 
     def build(self, token, w, va, target):
         c, up = token[1], field(w, 23, 1)
