@@ -15,15 +15,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/time.h>
 
 #include "choices.h"
 
 #define FILE_MAX     (1L << 24)
 #define CASE_MAX     768u /* bytes of an input made by chance */
-#define CASE_SECONDS 120  /* an input that takes longer is a defect */
+#define CASE_SECONDS 60   /* of CPU time; an input that takes longer is a defect */
 
 static unsigned files;
+
+/* Ends the program if the target does not come back. */
+static void run_target(const uint8_t *data, size_t size)
+{
+	const struct itimerval limit = { .it_value.tv_sec = CASE_SECONDS };
+
+	if (setitimer(ITIMER_PROF, &limit, NULL) != 0)
+		abort();
+	LLVMFuzzerTestOneInput(data, size);
+}
 
 struct chance {
 	unsigned long cases, seed, first;
@@ -47,8 +57,7 @@ static int run_file(const char *path)
 	data = malloc(size ? (size_t)size : 1); /* exact, so that a sanitizer sees its end */
 	if (!data || fread(data, 1, (size_t)size, file) != (size_t)size)
 		goto out;
-	alarm(CASE_SECONDS);
-	LLVMFuzzerTestOneInput(data, (size_t)size);
+	run_target(data, (size_t)size);
 	files++;
 	result = 0;
 out:
@@ -119,8 +128,7 @@ static int run_case(const struct chance *chance, unsigned long number)
 		free(data);
 		return -1;
 	}
-	alarm(CASE_SECONDS);
-	LLVMFuzzerTestOneInput(data, size);
+	run_target(data, size);
 	free(data);
 	return 0;
 }
