@@ -147,11 +147,13 @@ static uint32_t entry_find(const struct map *map, uint32_t old)
 enum map_answer map_position(const struct map *map, uint32_t position, uint32_t *ret_position)
 {
 	uint32_t i = entry_find(map, position);
-	const struct map_entry *entry = &map->entries[i], *before = entry - 1;
+	const struct map_entry *entry, *before;
 	int64_t moved;
 
 	if (map->entry_count == 0)
 		return MAP_NONE;
+	entry = &map->entries[i];
+	before = i > 0 ? entry - 1 : entry;
 	if (i < map->entry_count && entry->old <= position) {
 		*ret_position = position - (uint32_t)entry->diagonal;
 		return MAP_EXACT;

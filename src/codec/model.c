@@ -75,9 +75,13 @@ void mixer_place(struct model_mixer *mixer, int32_t *memory)
 
 void mixer_reset(struct model_mixer *mixer, int32_t first, int32_t second)
 {
-	for (unsigned s = 0; s < MODEL_SETS; s++)
-		for (size_t i = 0; i < (size_t)mixer->rows[s] * mixer->inputs; i++)
-			mixer->weights[s][i] = i % mixer->inputs % 2 ? second : first;
+	for (unsigned s = 0; s < MODEL_SETS; s++) {
+		int32_t *weight = mixer->weights[s];
+
+		for (uint32_t row = 0; row < mixer->rows[s]; row++)
+			for (unsigned i = 0; i < mixer->inputs; i++)
+				*weight++ = i & 1 ? second : first;
+	}
 }
 
 static int32_t stretch(const struct model *model, uint32_t p)

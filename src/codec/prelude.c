@@ -135,6 +135,8 @@ static void code_regions(struct writer *w, struct regions *regions, const struct
 
 		code_region(w, before, twin, image_bytes, &regions->items[i]);
 		before = &regions->items[i];
+		if (coder_exhausted(w->model->coder))
+			w->wrong = true;
 	}
 }
 
