@@ -3,8 +3,8 @@
  * Builder: the delta of one partition from its two images.
  *
  * Aligns new to old, codes every segment, finds the order of steps and the stash plan with which they
- * can be applied in place, and proves the reads: each chunk is decoded with the real decoder and
- * its reads of old bytes are what step kinds and stash plan are made from. Host side: allocates.
+ * can be applied in place, and proves the reads: each chunk is decoded with the real decoder, which is
+ * given no old byte but those that the plan keeps. Host side: allocates.
  * The result depends on the inputs and options only, never on the number of threads.
  */
 #ifndef DFOTA_DIFF_H
@@ -22,6 +22,7 @@ struct dfota_diff_options {
 	uint32_t segment_bytes; /* coding segment; 0 = as many whole units as fit 1 MiB, at least one, at most 64 */
 	uint64_t stash_limit;   /* bytes the stash may take; reads beyond it become literals; 0 must work */
 	unsigned threads;       /* 0 = number of CPUs */
+	bool unproven;          /* do not decode the chunks again: the caller rehearses the finished package */
 	/* Called from the calling thread with 0..1000; may be NULL. */
 	void (*progress)(void *context, unsigned permille);
 	void *progress_context;

@@ -272,6 +272,7 @@ static int pack_run(struct pack *pack)
 		return CLI_FAILED;
 	pack->options.progress = on_progress;
 	pack->options.progress_context = pack;
+	pack->options.unproven = pack->check; /* its rehearsal decodes everything too */
 	progress_start(&pack->progress, "pack", pack->weight_total, PROGRESS_SHARE, pack->json);
 	error = package_write(pack);
 	progress_finish(&pack->progress);

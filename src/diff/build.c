@@ -285,7 +285,9 @@ static int encode_all(struct build *build)
 			build->header.codings |= 1u << build->segments[i].chunk.coding;
 	if (build->header.codings >> DFOTA_CODING_PREDICT & 1)
 		build->header.prelude_bytes = (uint32_t)build->predictor.prelude_bytes;
-	return error ? error : for_items(build, build->count < PROOFS ? build->count : PROOFS, 990, share_prove);
+	if (error || build->options.unproven)
+		return error;
+	return for_items(build, build->count < PROOFS ? build->count : PROOFS, 990, share_prove);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
