@@ -63,6 +63,10 @@ int dfota_codec_decode(struct dfota_codec *codec, const struct dfota_codec_job *
 /* Short name of a coding ("plain"); "?" when unknown. */
 const char *dfota_coding_name(unsigned coding);
 
+/* Predictors of coding PREDICT, in the order of docs/coding-predict.md; "?" for others. */
+#define DFOTA_PREDICTORS 13u
+const char *dfota_predictor_name(unsigned predictor);
+
 #ifdef __cplusplus
 }
 #endif

@@ -75,6 +75,29 @@ unsigned coder_bit(struct coder *coder, uint32_t p, unsigned bit)
 	return bit;
 }
 
+/* log2 of 1 to 2^32 times 65536, between the values of a table. */
+static uint64_t log2_fine(uint64_t value)
+{
+	static const uint32_t table[] = { /* log2(1 + i / 32) */
+		0, 2909, 5732, 8473, 11136, 13727, 16248, 18704, 21098, 23433, 25711,
+		27936, 30109, 32234, 34312, 36346, 38336, 40286, 42196, 44068, 45904, 47705,
+		49472, 51207, 52911, 54584, 56229, 57845, 59434, 60997, 62534, 64047, 65536,
+	};
+	unsigned whole = 63u - (unsigned)__builtin_clzll(value);
+	uint32_t rest = (uint32_t)(value << (63 - whole) << 1 >> 32); /* behind the leading bit */
+	uint32_t i = rest >> 27;
+
+	return ((uint64_t)whole << 16) + table[i] +
+	       ((uint64_t)(table[i + 1] - table[i]) * (rest << 5) >> 32);
+}
+
+uint64_t coder_written(const struct coder *coder)
+{
+	uint64_t range = (uint64_t)(coder->high - coder->low) + 1;
+
+	return ((coder->output_bytes * UINT64_C(8) + 32) << 16) - log2_fine(range);
+}
+
 /* As few bytes as name a number between low and high when zeros follow. */
 static void put_end(struct coder *coder)
 {

@@ -33,6 +33,9 @@ void coder_start_encoding(struct coder *coder, uint8_t *output, size_t room);
 /* Codes one bit that is 1 with probability p / 65536; p in 1..65535. */
 unsigned coder_bit(struct coder *coder, uint32_t p, unsigned bit);
 
+/* Encoding: all that was coded so far, in 1/65536 bit; what a decision costs lies between before and after it. */
+uint64_t coder_written(const struct coder *coder);
+
 /* Ends the stream. Decoding: DFOTA_E_CORRUPT when it is longer or shorter than what was coded, or the source's error.
  * Encoding: DFOTA_E_SPACE when it did not fit.
  */

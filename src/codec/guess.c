@@ -4,11 +4,37 @@
  */
 #include "guess.h"
 
+#include "dfota/codec.h"
+
 #define SCORE_START 32768u
 #define SCORE_RATE  5u  /* of 256 */
 #define FIELD_MASK  0x3ffu /* bits that an immediate does not have */
 #define VALUE_MAX   (1u << 26)
 #define NEAR_REACH  65536u
+
+static const char *const names[] = {
+	[GUESS_SAME] = "same",
+	[GUESS_PC] = "pc",
+	[GUESS_LEARNED] = "learned",
+	[GUESS_NEAR] = "near",
+	[GUESS_PREL] = "prel",
+	[GUESS_ABS] = "abs",
+	[GUESS_WORD] = "word",
+	[GUESS_IMMEDIATE] = "immediate",
+	[GUESS_DELTA] = "delta",
+	[GUESS_COLUMN8] = "column8",
+	[GUESS_COLUMN12] = "column12",
+	[GUESS_COLUMN24] = "column24",
+	[GUESS_VALUE] = "value",
+};
+
+_Static_assert(sizeof(names) / sizeof(names[0]) == GUESS_KINDS && GUESS_KINDS == DFOTA_PREDICTORS,
+	       "every predictor has a name");
+
+const char *dfota_predictor_name(unsigned predictor)
+{
+	return predictor < DFOTA_PREDICTORS ? names[predictor] : "?";
+}
 
 void guess_reset(struct guess_memory *memory)
 {

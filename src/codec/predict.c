@@ -22,6 +22,7 @@ struct segment {
 	struct btf_walk walk; /* of the new image's BTF types, at walk_at */
 	uint32_t walk_at;
 	const struct region *walk_region; /* NULL = not in them yet */
+	uint64_t written; /* when it was last charged */
 	int error;
 };
 
@@ -83,6 +84,29 @@ static void note_outcome(struct segment *s, enum outcome outcome)
 		s->outcomes = s->outcomes << 2 | outcome;
 }
 
+/* ---- counts, when encoding --------------------------------------------------------------------- */
+
+/* All that was written since the last time is the price of this. */
+static void charge(struct segment *s, enum predict_cost what)
+{
+	uint64_t written;
+
+	if (!s->job->counts)
+		return;
+	written = coder_written(&s->p->coder);
+	s->job->counts->cost[what] += written - s->written;
+	s->written = written;
+}
+
+/* Candidate `j` is the word. */
+static void count_word(const struct segment *s, uint32_t j)
+{
+	struct predict_counts *counts = s->job->counts;
+
+	if (counts)
+		(s->clean ? counts->clean : counts->flagged)[__builtin_ctz(s->guess.mask[j])]++;
+}
+
 /* ---- decisions --------------------------------------------------------------------------------- */
 
 static bool all_right(const struct segment *s, uint32_t from, uint32_t to)
@@ -124,6 +148,7 @@ static bool code_block(struct segment *s, uint32_t at, uint32_t end, unsigned is
 	select[0] = is_long * 16 + (history & 15);
 	select[1] = is_long * 32 + (since < 31 ? since : 31);
 	clean = model_code(model, &s->p->block_mixer, select, clean);
+	charge(s, PREDICT_BLOCKS);
 	if (is_long)
 		s->long_history = s->long_history << 1 | clean;
 	else
@@ -210,6 +235,7 @@ static void begin_walk(struct segment *s, const struct region *region)
 	s->walk.at = code_plain(s, 3, s->walk.at);
 	s->walk.kind = code_plain(s, 5, s->walk.kind);
 	s->walk.left = code_plain(s, 18, s->walk.left);
+	charge(s, PREDICT_FLAGS);
 }
 
 /* Role of the word at `at` in the region; all before it is known. */
@@ -249,6 +275,9 @@ static void code_byte(struct segment *s, uint32_t at, const uint8_t *old_at, uin
 		literal.old = literal.guess = *old_at;
 	}
 	code_literal(s, &literal);
+	charge(s, PREDICT_LITERALS);
+	if (s->job->counts)
+		s->job->counts->literals++;
 	if (s->job->mode != PREDICT_SCAN)
 		literal_passed(s->p->literals, &s->history, at + 1);
 }
@@ -282,11 +311,17 @@ static void code_choice(struct segment *s)
 		later &= ~g->mask[j];
 		if (code_flag(s, j, later, word == g->value[j])) {
 			store(s, at, bytes, g->value[j]);
+			charge(s, PREDICT_FLAGS);
+			count_word(s, j);
 			note_outcome(s, j == 0 ? OUTCOME_FIRST : OUTCOME_OTHER);
 			return;
 		}
 	}
+	charge(s, PREDICT_FLAGS);
 	code_miss(s);
+	charge(s, PREDICT_MISSES);
+	if (s->job->counts)
+		s->job->counts->misses++;
 	note_outcome(s, OUTCOME_MISS);
 }
 
@@ -312,6 +347,7 @@ static void code_token(struct segment *s, uint32_t run_end)
 		scan_choice(s);
 	} else if (s->clean) {
 		store(s, at, g->place.token.bytes, g->value[0]);
+		count_word(s, 0);
 		note_outcome(s, OUTCOME_FIRST);
 	} else {
 		code_choice(s);

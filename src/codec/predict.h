@@ -31,11 +31,15 @@ enum predict_mode {
 	PREDICT_ENCODE
 };
 
-/* Counted when encoding, for people. */
+enum predict_cost { PREDICT_BLOCKS, PREDICT_FLAGS, PREDICT_MISSES, PREDICT_LITERALS, PREDICT_COSTS };
+
+/* Counted when encoding, for people. A word counts for the first of the predictors that made its candidate. */
 struct predict_counts {
-	uint64_t blocks_bytes, flags_bytes, miss_bytes, literal_bytes; /* of output, in 1/65536 byte */
-	uint64_t tokens, misses, literals;
-	uint64_t chosen[GUESS_KINDS];
+	uint64_t cost[PREDICT_COSTS];  /* in 1/65536 bit */
+	uint64_t clean[GUESS_KINDS];   /* words caught in clean blocks */
+	uint64_t flagged[GUESS_KINDS]; /* words caught by a flag */
+	uint64_t misses;               /* words */
+	uint64_t literals;             /* bytes of no word */
 };
 
 struct predict {
@@ -59,6 +63,7 @@ struct predict_job {
 	const struct dfota_source *old;
 	uint8_t *wrong;                  /* encoder: bit per byte of the segment, where such a token starts */
 	struct btf_walk walk;            /* encoder: at `start`, if BTF types are there */
+	struct predict_counts *counts;   /* encoder: added to; NULL = not counted */
 };
 
 /* Room for everything, in an arena, for a prelude of so many bytes. */

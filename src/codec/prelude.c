@@ -270,6 +270,18 @@ void prelude_start(struct model *model, struct model_mixer *mixer)
 	mixer_reset(mixer, WEIGHT, WEIGHT / 2);
 }
 
+/* Encoding: what was written behind the parts before is the price of this one. */
+static void charge(const struct writer *w, struct prelude *prelude, enum prelude_part part)
+{
+	uint64_t before = 0;
+
+	if (!w->model->coder->encoding)
+		return;
+	for (unsigned i = 0; i < part; i++)
+		before += prelude->cost[i];
+	prelude->cost[part] = coder_written(w->model->coder) - before;
+}
+
 int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude *prelude)
 {
 	struct writer writer = { .model = model, .mixer = mixer };
@@ -279,9 +291,12 @@ int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude 
 	if (!writer.wrong)
 		code_regions(&writer, &map->new_regions, &map->old_regions, map->new_bytes,
 			     prelude->region_room);
+	charge(&writer, prelude, PRELUDE_REGIONS);
 	if (!writer.wrong)
 		code_pieces(&writer, prelude);
+	charge(&writer, prelude, PRELUDE_PIECES);
 	if (!writer.wrong)
 		code_types(&writer, prelude);
+	charge(&writer, prelude, PRELUDE_TYPES);
 	return writer.wrong ? DFOTA_E_CORRUPT : 0;
 }

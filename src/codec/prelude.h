@@ -31,12 +31,15 @@ static inline uint32_t prelude_pieces_room(uint32_t bytes)
 #define PRELUDE_FIELDS   20u
 #define PRELUDE_ROWS     (PRELUDE_FIELDS * 64u)
 
+enum prelude_part { PRELUDE_REGIONS, PRELUDE_PIECES, PRELUDE_TYPES, PRELUDE_PARTS };
+
 /* Arrays have room for the capacities; when encoding they are full already. Sizes of the images are set. */
 struct prelude {
 	struct map *map;
 	struct map_piece *pieces;
 	struct map_types *types;
 	uint32_t region_room, piece_room, types_room;
+	uint64_t cost[PRELUDE_PARTS]; /* encoding, filled: in 1/65536 bit */
 };
 
 /* Codes all of it with a mixer of PRELUDE_ROWS rows and PRELUDE_INPUTS inputs. Decoding: DFOTA_E_CORRUPT when anything is out of

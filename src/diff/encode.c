@@ -7,8 +7,6 @@
 #include <lzma.h>
 #include <stdlib.h>
 
-#include "../codec/plain.h"
-
 #define COPY_MIN   256u /* equal bytes that are worth an operation of their own inside a piece */
 #define COPY_ALIGN 8u   /* keeps the phase of words in the difference stream */
 
@@ -315,6 +313,7 @@ static int join(const struct workbench *bench, unsigned flags, size_t segment,
 		if (bench->streams.all[i].count == 0)
 			continue;
 		memcpy(ret_chunk->bytes + at, bench->packed[i].bytes, bench->packed[i].count);
+		ret_chunk->streams[i] = (uint32_t)bench->packed[i].count;
 		at += bench->packed[i].count;
 	}
 	ret_chunk->count = (uint32_t)at;

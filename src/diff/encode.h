@@ -6,6 +6,8 @@
 #define DFOTA_DIFF_ENCODE_H
 
 #include "align.h"
+#include "../codec/plain.h"
+#include "../codec/predict.h"
 #include "dfota/codec.h"
 
 struct diff_images {
@@ -18,6 +20,8 @@ struct diff_chunk {
 	uint32_t count;
 	uint8_t coding;
 	uint32_t moved, changed, literal; /* bytes of the segment; see delta.h */
+	uint32_t streams[PLAIN_STREAMS];  /* PLAIN: packed bytes */
+	struct predict_counts counts;     /* PREDICT */
 };
 
 /* Codes new bytes [start, end), which are one segment, from `pieces` inside that range (ascending; the

@@ -109,6 +109,8 @@ static int prelude_make(struct diff_predictor *predictor)
 	predictor->prelude_bytes = p->coder.output_bytes;
 	if (predictor->prelude_bytes < prelude_least(&map))
 		predictor->prelude_bytes = prelude_least(&map);
+	for (unsigned i = 0; i < PRELUDE_PARTS; i++)
+		predictor->prelude_cost[i] = prelude.cost[i];
 	free(memory);
 	return error ? DFOTA_E_INTERNAL : 0;
 }
@@ -162,7 +164,8 @@ static int old_read(void *context, uint64_t offset, void *buffer, size_t bytes)
 	return 0;
 }
 
-static int segment_code(struct predict *p, struct predict_job *job, uint8_t *output, size_t room)
+static int segment_code(struct predict *p, struct predict_job *job, uint8_t *output, size_t room,
+			struct predict_counts *counts)
 {
 	int error;
 
@@ -170,6 +173,7 @@ static int segment_code(struct predict *p, struct predict_job *job, uint8_t *out
 	job->mode = PREDICT_SCAN;
 	error = predict_segment(p, job);
 	job->mode = PREDICT_ENCODE;
+	job->counts = counts;
 	if (!error)
 		error = predict_segment(p, job);
 	return error ? error : coder_finish(&p->coder);
@@ -218,7 +222,7 @@ int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start
 		error = predict_take(&p, &memory, predictor->images);
 	if (!error) {
 		p->map = predictor->map;
-		error = segment_code(p, &job, output, room);
+		error = segment_code(p, &job, output, room, &chunk.counts);
 		if (!error) {
 			chunk.coding = DFOTA_CODING_PREDICT;
 			chunk.count = (uint32_t)p->coder.output_bytes;
@@ -227,6 +231,7 @@ int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start
 			chunk.bytes = output;
 			output = NULL;
 		} else if (error == DFOTA_E_SPACE) {
+			chunk.counts = (struct predict_counts){ 0 };
 			error = 0;
 		}
 		free(memory);

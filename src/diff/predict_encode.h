@@ -17,6 +17,7 @@ struct diff_predictor {
 	struct map_types *types;
 	uint8_t *prelude;
 	size_t prelude_bytes;
+	uint64_t prelude_cost[PRELUDE_PARTS]; /* in 1/65536 bit */
 };
 
 /* Takes regions (borrowed; by_address is made) and pieces, and codes the prelude. Errors: DFOTA_E_MEMORY; DFOTA_E_ARGUMENT when

@@ -122,6 +122,47 @@ static void test_a_stream_is_as_long_as_its_information(void **state)
 	assert_in_range(stream.count, bits / 8, bits / 8 + bits / 8000 + 4);
 }
 
+/* What coding `bit` at `p` adds to what was written, in 1/65536 bit. */
+static uint64_t cost(struct coder *coder, uint32_t p, unsigned bit)
+{
+	uint64_t before = coder_written(coder);
+
+	coder_bit(coder, p, bit);
+	return coder_written(coder) - before;
+}
+
+static void test_a_decision_costs_what_its_chance_says(void **state)
+{
+	struct coder coder;
+	uint32_t random = 11;
+	uint64_t total = 0;
+
+	(void)state;
+	coder_start_encoding(&coder, stream.bytes, sizeof(stream.bytes));
+	assert_int_equal(coder_written(&coder), 0);
+	for (unsigned i = 0; i < 100000; i++) {
+		/* bits in 1/65536 of a chance of p / 65536 and of the other one */
+		static const struct {
+			uint32_t p, yes, no;
+		} known[] = { { 32768, 65536, 65536 },
+			      { 16384, 131072, 27200 },
+			      { 8192, 196608, 12625 },
+			      { 1, 1048576, 1 },
+			      { 65535, 1, 1048576 } };
+		unsigned k = random_below(&random, 5), bit = random_next(&random) & 1;
+		uint32_t range = coder.high - coder.low;
+		uint64_t now = cost(&coder, known[k].p, bit),
+			 exact = bit ? known[k].yes : known[k].no;
+
+		total += now;
+		if (range >> 28) /* the coder itself is inexact when its range is small */
+			assert_in_range(now, exact > 64 ? exact - 64 : 0, exact + 64);
+	}
+	assert_int_equal(total, coder_written(&coder));
+	assert_int_equal(coder_finish(&coder), 0);
+	assert_in_range(total >> 19, coder.output_bytes - 5, coder.output_bytes);
+}
+
 static void test_exhaustion_is_told_and_an_error_kept(void **state)
 {
 	struct dfota_memory memory = { (const uint8_t *)"\x9a\x03\x77", 3 };
@@ -377,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_a_stream_ends_as_early_as_it_can),
 		cmocka_unit_test(test_too_long_a_stream_is_refused),
 		cmocka_unit_test(test_a_stream_is_as_long_as_its_information),
+		cmocka_unit_test(test_a_decision_costs_what_its_chance_says),
 		cmocka_unit_test(test_exhaustion_is_told_and_an_error_kept),
 		cmocka_unit_test(test_a_stream_without_room_is_counted_and_refused),
 		cmocka_unit_test(test_squash_rises_and_stays_a_probability),

@@ -197,6 +197,65 @@ static void test_moved_code_and_pointers_cost_next_to_nothing(void **state)
 	assert_in_range(bytes, 1, 3 * INSERT); /* what was put in, and little more */
 }
 
+static uint64_t unchanged_words(void)
+{
+	uint64_t words = 0;
+
+	for (size_t i = 0; i < pieces.count; i++)
+		for (uint64_t at = pieces.items[i].at;
+		     at < pieces.items[i].at + pieces.items[i].bytes; at += 4)
+			words += dfota_get32(new_image + at) ==
+				 dfota_get32(old_image + at + (uint64_t)pieces.items[i].diagonal);
+	return words;
+}
+
+/* Categories are all that a chunk has but for its end, and every word is caught by one predictor or
+ * missed. */
+static void test_what_an_encoder_counts_adds_up(void **state)
+{
+	const uint64_t *prelude = coded.predictor.prelude_cost;
+	uint64_t all = 0, words = 0, literals = 0, by[GUESS_KINDS] = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < SEGMENTS; i++) {
+		const struct predict_counts *counts = &coded.chunks[i].counts;
+		uint64_t cost = 0;
+
+		for (unsigned k = 0; k < PREDICT_COSTS; k++)
+			cost += counts->cost[k];
+		assert_in_range(coded.chunks[i].count, cost >> 19, (cost >> 19) + 5);
+		for (unsigned k = 0; k < GUESS_KINDS; k++)
+			by[k] += counts->clean[k] + counts->flagged[k];
+		words += counts->misses;
+		literals += counts->literals;
+		all += counts->cost[PREDICT_LITERALS];
+	}
+	for (unsigned k = 0; k < GUESS_KINDS; k++)
+		words += by[k];
+	assert_int_equal(literals, INSERT);
+	assert_int_equal(words, (IMAGE - INSERT) / 4);
+	assert_in_range(all >> 19, INSERT - 64, INSERT + 64); /* random bytes */
+	assert_int_equal(by[GUESS_SAME], unchanged_words());
+	assert_true(by[GUESS_PC] > 400); /* about 4700 calls; one in eight goes over the hole */
+	assert_true(by[GUESS_ABS] > (IMAGE - CODE) / 8 / 2); /* pointers behind the hole */
+	all = prelude[PRELUDE_REGIONS] + prelude[PRELUDE_PIECES] + prelude[PRELUDE_TYPES];
+	assert_true(prelude[PRELUDE_REGIONS] > 0 && prelude[PRELUDE_PIECES] > 0);
+	assert_true(all >> 19 < coded.predictor.prelude_bytes);
+}
+
+static void test_predictors_have_names(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < GUESS_KINDS; k++) {
+		const char *name = dfota_predictor_name(k);
+
+		assert_true(name && strlen(name) > 1);
+		for (unsigned j = 0; j < k; j++)
+			assert_string_not_equal(name, dfota_predictor_name(j));
+	}
+	assert_string_equal(dfota_predictor_name(GUESS_KINDS), "?");
+}
+
 static void test_a_segment_decodes_alone(void **state)
 {
 	(void)state;
@@ -371,6 +430,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moved_code_and_pointers_cost_next_to_nothing),
+		cmocka_unit_test(test_what_an_encoder_counts_adds_up),
+		cmocka_unit_test(test_predictors_have_names),
 		cmocka_unit_test(test_a_segment_decodes_alone),
 		cmocka_unit_test(test_segments_decode_in_any_order_from_what_is_planned),
 		cmocka_unit_test(test_errors_of_old_bytes_come_through_and_leave_the_codec_whole),
