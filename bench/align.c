@@ -98,6 +98,7 @@ static void count_kinds(const struct diff_pieces *pieces, const struct regions *
 
 struct coding {
 	struct diff_predictor predictor;
+	const struct diff_symbols *symbols;
 	uint64_t *sizes;
 };
 
@@ -112,7 +113,8 @@ static int code_segment(void *context, size_t item)
 	if (memcmp(coding->predictor.images->new_image + start,
 		   coding->predictor.images->old_image + start, end - start) == 0)
 		return 0;
-	error = diff_predictor_encode(&coding->predictor, start, end, &chunk);
+	error = diff_predictor_encode(&coding->predictor, start, end, coding->symbols,
+				      &chunk);
 	if (!error) {
 		coding->sizes[item] = chunk.count;
 		free(chunk.bytes);
@@ -120,14 +122,15 @@ static int code_segment(void *context, size_t item)
 	return error;
 }
 
-static int code_all(const struct diff_match_input *input, const struct diff_pieces *pieces)
+static int code_all(const struct diff_match_input *input, const struct diff_pieces *pieces,
+		    const struct diff_symbols *symbols)
 {
-	struct coding coding;
+	struct coding coding = { .symbols = symbols };
 	size_t count = (size_t)dfota_ceil_div64(input->images->new_bytes, SEGMENT);
 	uint64_t total = 0;
 	double start = seconds();
 	int error = diff_predictor_make(&coding.predictor, input->images, input->old_regions,
-					input->new_regions, pieces);
+					input->new_regions, pieces, symbols);
 
 	if (error)
 		return error;
@@ -135,8 +138,8 @@ static int code_all(const struct diff_match_input *input, const struct diff_piec
 	error = diff_parallel(input->threads, count, code_segment, &coding, NULL);
 	for (size_t i = 0; i < count; i++)
 		total += coding.sizes[i];
-	printf("map: %u pieces, %u runs of BTF types\n", coding.predictor.map.piece_count,
-	       coding.predictor.map.type_run_count);
+	printf("map: %u pieces, %u runs of BTF types, %u of symbols\n", coding.predictor.map.piece_count,
+	       coding.predictor.map.type_run_count, symbols->run_count);
 	printf("coded: prelude %zu + chunks %llu = %llu, %.1f s\n", coding.predictor.prelude_bytes,
 	       (unsigned long long)total,
 	       (unsigned long long)(coding.predictor.prelude_bytes + total), seconds() - start);
@@ -150,6 +153,7 @@ int main(int argc, char **argv)
 	struct diff_images images = { 0 };
 	struct regions old_regions = { 0 }, new_regions = { 0 };
 	struct diff_match_input input = { &images, &old_regions, &new_regions, 0, NULL, NULL };
+	struct diff_symbols symbols = { 0 };
 	struct diff_pieces pieces = { 0 };
 	bool code = false, bytes = false;
 	double start;
@@ -178,17 +182,22 @@ int main(int argc, char **argv)
 	       seconds() - start);
 	start = seconds();
 	if (!error)
+		error = diff_symbols_make(&symbols, &images, &old_regions, &new_regions);
+	if (!error)
 		error = diff_match(&input, &pieces);
+	if (!error)
+		error = diff_symbols_pieces(&symbols, &pieces);
 	if (!error) {
 		printf("matched: %.1f s, peak %.0f MiB\n", seconds() - start, peak_mib());
 		count_words(&images, &pieces);
 		count_kinds(&pieces, &new_regions);
 	}
 	if (!error && code)
-		error = code_all(&input, &pieces);
+		error = code_all(&input, &pieces, &symbols);
 	if (error)
 		fprintf(stderr, "error %d\n", error);
 	diff_pieces_free(&pieces);
+	diff_symbols_free(&symbols);
 	diff_regions_free(&old_regions);
 	diff_regions_free(&new_regions);
 	return error != 0;

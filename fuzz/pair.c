@@ -364,6 +364,21 @@ static void check_regions(const struct regions *regions, uint32_t image_bytes)
 	}
 }
 
+static void check_symbols(const struct map *map)
+{
+	uint32_t old = 0, new = 0;
+
+	for (uint32_t i = 0; i < map->symbol_run_count; i++) {
+		const struct map_types *run = &map->symbols[i];
+
+		REQUIRE(run->old >= old && run->count > 0);
+		REQUIRE(run->old + (uint32_t)run->shift >= new);
+		old = run->old + run->count;
+		new = old + (uint32_t)run->shift;
+		REQUIRE(old <= SYMBOLS_MAX && new <= SYMBOLS_MAX);
+	}
+}
+
 void pair_check_map(const struct map *map)
 {
 	uint64_t end = 0;
@@ -398,4 +413,5 @@ void pair_check_map(const struct map *map)
 		end = (uint64_t)run->old + run->count;
 		REQUIRE(end <= UINT32_MAX);
 	}
+	check_symbols(map);
 }

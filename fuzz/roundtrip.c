@@ -67,7 +67,7 @@ static void encode_all(const struct pair *pair, const struct diff_predictor *pre
 		uint32_t bytes = (uint32_t)dfota_min64(coded->segment_bytes, end - at);
 		struct diff_chunk *chunk = &coded->chunks[coded->count++];
 
-		REQUIRE(diff_predictor_encode(predictor, at, at + bytes, chunk) == 0);
+		REQUIRE(diff_predictor_encode(predictor, at, at + bytes, NULL, chunk) == 0);
 		REQUIRE(chunk->count >= 1 && chunk->count <= bytes);
 		REQUIRE(chunk->coding == DFOTA_CODING_PREDICT ||
 			(chunk->coding == DFOTA_CODING_RAW && !chunk->bytes));
@@ -134,7 +134,7 @@ static void run_predict(struct choices *choices)
 
 	pair_make(&pair, choices);
 	REQUIRE(diff_predictor_make(&predictor, &pair.images, &pair.old_regions, &pair.new_regions,
-				    &pair.pieces) == 0);
+				    &pair.pieces, NULL) == 0);
 	encode_all(&pair, &predictor, &coded);
 	decode_all(&pair, &predictor, &coded, first < coded.count ? first : 0);
 	for (uint32_t i = 0; i < coded.count; i++)

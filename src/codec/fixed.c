@@ -89,6 +89,20 @@ static void predict_pointer(const struct map *map, const struct fixed_place *pla
 		give(values, FIXED_ABS, (uint32_t)moved);
 }
 
+/* An address less the lowest of the program. Those below, if there are any, count downwards from one before it. */
+static void predict_offset(const struct map *map, const struct fixed_place *place,
+			   struct fixed_values *values)
+{
+	uint16_t group = place->old_region->group;
+	uint32_t flip = place->word >> 31 ? UINT32_MAX : 0;
+	uint64_t old_base, new_base, moved;
+
+	if (regions_base(&map->old_regions, group, &old_base) &&
+	    regions_base(&map->new_regions, group, &new_base) &&
+	    map_address(map, group, old_base + (place->word ^ flip), &moved) != MAP_NONE)
+		give(values, FIXED_ABS, (uint32_t)(moved - new_base) ^ flip);
+}
+
 void fixed_predict(const struct map *map, const struct fixed_place *place,
 		   struct fixed_values *ret_values)
 {
@@ -107,6 +121,8 @@ void fixed_predict(const struct map *map, const struct fixed_place *place,
 		return;
 	if (old->kind == REGION_BTF_TYPES) {
 		predict_btf(map, place, ret_values);
+	} else if (old->kind == REGION_OFFSETS) {
+		predict_offset(map, place, ret_values);
 	} else if (old->kind != REGION_BTF_STRINGS && old->kind != REGION_X86 &&
 		   old->kind != REGION_T32) {
 		predict_distance(map, place, ret_values);

@@ -229,23 +229,106 @@ enum map_answer map_address(const struct map *map, uint16_t group, uint64_t addr
 	return answer;
 }
 
-enum map_answer map_type(const struct map *map, uint32_t type, uint32_t *ret_type)
+/* Index of the last run with old <= number, or of none. */
+static const struct map_types *run_of(const struct map_types *runs, uint32_t count, uint32_t old)
 {
-	uint32_t low = 0, high = map->type_run_count;
-	const struct map_types *run;
+	uint32_t low = 0, high = count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (map->types[middle].old <= type)
+		if (runs[middle].old <= old)
 			low = middle + 1;
 		else
 			high = middle;
 	}
+	return low > 0 ? &runs[low - 1] : NULL;
+}
+
+enum map_answer map_type(const struct map *map, uint32_t type, uint32_t *ret_type)
+{
+	const struct map_types *run = run_of(map->types, map->type_run_count, type);
+
 	*ret_type = type;
-	if (low == 0)
+	if (!run)
 		return MAP_NEAR;
-	run = &map->types[low - 1];
 	*ret_type = type + (uint32_t)run->shift;
 	return type - run->old < run->count ? MAP_EXACT : MAP_NEAR;
+}
+
+/* ---- symbols ----------------------------------------------------------------------------------- */
+
+bool map_symbol(const struct map *map, uint32_t old, uint32_t *ret_new)
+{
+	const struct map_types *run = run_of(map->symbols, map->symbol_run_count, old);
+
+	if (!run || old - run->old >= run->count)
+		return false;
+	*ret_new = old + (uint32_t)run->shift;
+	return true;
+}
+
+static uint32_t new_start(const struct map_types *run)
+{
+	return run->old + (uint32_t)run->shift;
+}
+
+/* Number of runs whose new numbers start at or before `new`. */
+static uint32_t runs_up_to(const struct map *map, uint32_t new)
+{
+	uint32_t low = 0, high = map->symbol_run_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (new_start(&map->symbols[middle]) <= new)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool map_symbol_back(const struct map *map, uint32_t new, uint32_t *ret_old)
+{
+	uint32_t count = runs_up_to(map, new);
+	const struct map_types *run;
+
+	if (count == 0)
+		return false;
+	run = &map->symbols[count - 1];
+	if (new - new_start(run) >= run->count)
+		return false;
+	*ret_old = new - (uint32_t)run->shift;
+	return true;
+}
+
+uint32_t map_symbols_fresh(const struct map *map, uint32_t total)
+{
+	uint32_t fresh = 0, end = 0;
+
+	for (uint32_t i = 0; i < map->symbol_run_count; i++) {
+		fresh += new_start(&map->symbols[i]) - end;
+		end = new_start(&map->symbols[i]) + map->symbols[i].count;
+	}
+	return total > end ? fresh + (total - end) : fresh;
+}
+
+bool map_symbol_rank(const struct map *map, uint32_t new, uint32_t *ret_rank)
+{
+	uint32_t count = runs_up_to(map, new), taken = 0, old;
+
+	if (map_symbol_back(map, new, &old))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		taken += map->symbols[i].count;
+	*ret_rank = new - taken;
+	return true;
+}
+
+uint32_t map_symbol_fresh(const struct map *map, uint32_t rank)
+{
+	for (uint32_t i = 0; i < map->symbol_run_count && new_start(&map->symbols[i]) <= rank; i++)
+		rank += map->symbols[i].count;
+	return rank;
 }

@@ -27,7 +27,11 @@ struct map_entry {
 	int32_t diagonal;
 };
 
-/* BTF types [old, old + count) have become `old + shift` and following. Sorted by old, without overlap. */
+#define SYMBOLS_MAX (1u << 24)
+
+/* Numbers [old, old + count), of BTF types or of symbols, have become `old + shift` and following. Sorted by old, without
+ * overlap; those of symbols ascend in the new image as well.
+ */
 struct map_types {
 	uint32_t old, count;
 	int32_t shift;
@@ -42,6 +46,8 @@ struct map {
 	uint32_t entry_count;
 	const struct map_types *types;
 	uint32_t type_run_count;
+	const struct map_types *symbols;
+	uint32_t symbol_run_count;
 };
 
 enum map_answer { MAP_NONE, MAP_NEAR, MAP_EXACT };
@@ -64,5 +70,18 @@ enum map_answer map_address(const struct map *map, uint16_t group, uint64_t addr
 
 /* New number of a BTF type; MAP_NEAR by its neighbour's shift, or unmoved when there is none. */
 enum map_answer map_type(const struct map *map, uint32_t type, uint32_t *ret_type);
+
+/* New number of an old kernel symbol; false if it has gone. */
+bool map_symbol(const struct map *map, uint32_t old, uint32_t *ret_new);
+
+/* The other way; false if it is a fresh one. */
+bool map_symbol_back(const struct map *map, uint32_t new, uint32_t *ret_old);
+
+/* How many of `total` new symbols are fresh, how many of them come before a fresh `new` (false: it is none), and which is
+ * the one with so many before it.
+ */
+uint32_t map_symbols_fresh(const struct map *map, uint32_t total);
+bool map_symbol_rank(const struct map *map, uint32_t new, uint32_t *ret_rank);
+uint32_t map_symbol_fresh(const struct map *map, uint32_t rank);
 
 #endif

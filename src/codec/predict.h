@@ -13,6 +13,7 @@
 #include "coding.h"
 #include "literal.h"
 #include "prelude.h"
+#include "symbols.h"
 
 #define PREDICT_MARGIN ISA_REACH /* old bytes read before and behind each piece, as far as there are */
 
@@ -52,7 +53,16 @@ struct predict {
 	size_t weights_bytes;
 	struct guess_memory *guesses;
 	struct literal_memory *literals;
+	struct symbols *symbols; /* made by predict_open, or those of somebody else */
 	struct predict_view view;
+};
+
+/* How a table of symbols goes on in the middle. */
+struct predict_window {
+	uint32_t phase;             /* bytes before the next entry */
+	uint32_t index;             /* new number of the symbol there; names only, as the next one */
+	uint32_t old_index;         /* of the old symbol at old_at */
+	uint32_t old_at, old_end;   /* old bytes that are read */
 };
 
 /* A segment at work. */
@@ -63,6 +73,9 @@ struct predict_job {
 	const struct dfota_source *old;
 	uint8_t *wrong;                  /* encoder: bit per byte of the segment, where such a token starts */
 	struct btf_walk walk;            /* encoder: at `start`, if BTF types are there */
+	/* Encoder: for new bytes [at, end) of names or sequences. NULL: without old ones. */
+	struct predict_window (*window)(const struct predict_job *job, uint32_t at, uint32_t end);
+	const void *window_context;
 	struct predict_counts *counts;   /* encoder: added to; NULL = not counted */
 };
 
@@ -71,8 +84,8 @@ size_t predict_workspace_bytes(uint32_t prelude_bytes);
 int predict_open(struct predict **ret_predict, const struct dfota_codec_image *image,
 		 struct codec_arena *arena) DFOTA_MUST_CHECK;
 
-/* After map and regions are in place: sorts and indexes them. */
-void predict_ready(struct predict *predict);
+/* After map and regions are in place: sorts and indexes them. DFOTA_E_CORRUPT when symbols' pairs make no sense. */
+int predict_ready(struct predict *predict) DFOTA_MUST_CHECK;
 
 /* Codes the segment with coder as it is set up. Errors: those of the old source; DFOTA_E_CORRUPT. */
 int predict_segment(struct predict *predict, const struct predict_job *job) DFOTA_MUST_CHECK;

@@ -51,6 +51,7 @@ size_t predict_workspace_bytes(uint32_t prelude_bytes)
 	       codec_arena_bytes(weights_bytes()) +
 	       codec_arena_bytes(sizeof(struct guess_memory)) +
 	       codec_arena_bytes(sizeof(struct literal_memory)) +
+	       codec_arena_bytes(sizeof(struct symbols)) +
 	       2 * (codec_arena_bytes(room.regions * sizeof(struct region)) +
 		    codec_arena_bytes(room.regions * sizeof(uint32_t))) +
 	       codec_arena_bytes(room.pieces * sizeof(struct map_piece)) +
@@ -94,16 +95,21 @@ int predict_open(struct predict **ret_predict, const struct dfota_codec_image *i
 	p->weights = codec_arena_take(arena, weights_bytes());
 	p->guesses = codec_arena_take(arena, sizeof(*p->guesses));
 	p->literals = codec_arena_take(arena, sizeof(*p->literals));
+	p->symbols = codec_arena_take(arena, sizeof(*p->symbols));
 	if (take_regions(&p->map.old_regions, room.regions, arena) ||
 	    take_regions(&p->map.new_regions, room.regions, arena))
 		return DFOTA_E_MEMORY;
 	p->prelude.pieces = codec_arena_take(arena, room.pieces * sizeof(struct map_piece));
 	p->map.entries = codec_arena_take(arena, room.pieces * sizeof(struct map_entry));
 	p->prelude.types = codec_arena_take(arena, room.types * sizeof(struct map_types));
-	if (!p->weights || !p->guesses || !p->literals || !p->prelude.pieces || !p->map.entries ||
-	    !p->prelude.types)
+	if (!p->weights || !p->guesses || !p->literals || !p->symbols || !p->prelude.pieces ||
+	    !p->map.entries || !p->prelude.types)
 		return DFOTA_E_MEMORY;
+	memset(&p->symbols->old, 0, sizeof(p->symbols->old));
+	memset(&p->symbols->new, 0, sizeof(p->symbols->new));
 	p->prelude.map = &p->map;
+	p->prelude.old_pairs = &p->symbols->old;
+	p->prelude.new_pairs = &p->symbols->new;
 	p->prelude.region_room = room.regions;
 	p->prelude.piece_room = room.pieces;
 	p->prelude.types_room = room.types;
@@ -116,11 +122,12 @@ int predict_open(struct predict **ret_predict, const struct dfota_codec_image *i
 	return 0;
 }
 
-void predict_ready(struct predict *p)
+int predict_ready(struct predict *p)
 {
 	regions_sort(&p->map.old_regions);
 	regions_sort(&p->map.new_regions);
 	map_make_entries(&p->map, p->map.entries, p->model.slots);
+	return symbols_ready(p->symbols);
 }
 
 static size_t coding_workspace_bytes(const struct dfota_codec_image *image)
@@ -148,9 +155,8 @@ static int coding_init(void **ret_state, const struct dfota_codec_image *image,
 		error = DFOTA_E_CORRUPT;
 	if (error)
 		return error;
-	predict_ready(p);
 	*ret_state = p;
-	return 0;
+	return predict_ready(p);
 }
 
 static int coding_decode(void *state, const struct dfota_codec_image *image,

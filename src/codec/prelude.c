@@ -15,6 +15,8 @@ enum field {
 	FIELD_PIECES, FIELD_PIECE_GAP, FIELD_PIECE_BYTES, FIELD_PIECE_REST, FIELD_RECENT,
 	FIELD_QUARTER, FIELD_JUMP,
 	FIELD_RUNS, FIELD_RUN_GAP, FIELD_RUN_COUNT, FIELD_RUN_RECENT, FIELD_RUN_JUMP,
+	FIELD_SYMBOLS, FIELD_SYMBOL_GAP, FIELD_SYMBOL_COUNT, FIELD_SYMBOL_SHIFT,
+	FIELD_PAIR, FIELD_PAIR_FIRST, FIELD_PAIR_SECOND,
 	FIELD_COUNT
 };
 
@@ -264,6 +266,79 @@ static void code_types(struct writer *w, struct prelude *prelude)
 	map->types = prelude->types;
 }
 
+/* ---- symbols ----------------------------------------------------------------------------------- */
+
+/* Both old and new numbers ascend: the shift is told as the fresh symbols before the run. */
+static void code_symbol_runs(struct writer *w, struct prelude *prelude)
+{
+	struct map *map = prelude->map;
+	uint32_t old = 0, new = 0;
+
+	if (!w->model->coder->encoding) /* they share their room */
+		prelude->symbol_runs = prelude->types + map->type_run_count;
+	map->symbol_run_count = code_bounded(w, FIELD_SYMBOLS, 0, map->symbol_run_count,
+					     prelude->types_room - map->type_run_count);
+	for (uint32_t i = 0; i < map->symbol_run_count && !w->wrong; i++) {
+		struct map_types *run = &prelude->symbol_runs[i];
+		uint32_t gone, fresh = run->old + (uint32_t)run->shift - new;
+
+		gone = code_bounded(w, FIELD_SYMBOL_GAP, 0, run->old - old, SYMBOLS_MAX - old);
+		fresh = code_bounded(w, FIELD_SYMBOL_SHIFT, model_log2(gone), fresh,
+				     SYMBOLS_MAX - new);
+		run->old = old + gone;
+		run->shift = (int32_t)(new + fresh - run->old);
+		run->count = 1 + code_bounded(w, FIELD_SYMBOL_COUNT, 0, run->count - 1,
+					      SYMBOLS_MAX);
+		old = run->old + run->count;
+		new += fresh + run->count;
+		if (old > SYMBOLS_MAX || new > SYMBOLS_MAX || coder_exhausted(w->model->coder))
+			w->wrong = true;
+	}
+	map->symbols = prelude->symbol_runs;
+}
+
+static unsigned code_byte(struct writer *w, unsigned field, uint32_t hint, unsigned byte)
+{
+	uint32_t partial = 1;
+
+	while (partial < 256) {
+		unsigned shift = 7 - (model_log2(partial) - 1);
+
+		partial = partial << 1 |
+			  code_bit(w, field, partial, hint << 8 | partial, byte >> shift & 1);
+	}
+	return partial & 255;
+}
+
+/* `twin`: what the token was in the old image, or NULL. */
+static void code_pairs(struct writer *w, struct symbol_pairs *pairs, const struct symbol_pairs *twin)
+{
+	for (unsigned token = SYMBOL_TOKENS; token-- > 0 && !w->wrong;) {
+		unsigned is_pair, first, second, expected = twin ? twin->of[token] : 0;
+
+		is_pair = code_bit(w, FIELD_PAIR, 0, twin ? 1 + (expected != 0) : 0,
+				   pairs->of[token] != 0);
+		if (!is_pair) {
+			pairs->of[token] = 0;
+			continue;
+		}
+		first = code_byte(w, FIELD_PAIR_FIRST, expected >> 8, pairs->of[token] >> 8);
+		second = code_byte(w, FIELD_PAIR_SECOND, first, pairs->of[token] & 255);
+		pairs->of[token] = (uint16_t)(first << 8 | second);
+		if (coder_exhausted(w->model->coder))
+			w->wrong = true;
+	}
+}
+
+static void code_symbols(struct writer *w, struct prelude *prelude)
+{
+	code_symbol_runs(w, prelude);
+	if (w->wrong || prelude->map->symbol_run_count == 0)
+		return;
+	code_pairs(w, prelude->old_pairs, NULL);
+	code_pairs(w, prelude->new_pairs, prelude->old_pairs);
+}
+
 void prelude_start(struct model *model, struct model_mixer *mixer)
 {
 	model_reset(model);
@@ -298,5 +373,8 @@ int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude 
 	if (!writer.wrong)
 		code_types(&writer, prelude);
 	charge(&writer, prelude, PRELUDE_TYPES);
+	if (!writer.wrong)
+		code_symbols(&writer, prelude);
+	charge(&writer, prelude, PRELUDE_SYMBOLS);
 	return writer.wrong ? DFOTA_E_CORRUPT : 0;
 }

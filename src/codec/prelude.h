@@ -7,8 +7,9 @@
 
 #include "map.h"
 #include "model.h"
+#include "symbols.h"
 
-/* A prelude of so many bytes holds at most so many regions of each image, pieces and runs of types, and all its bytes bound
+/* A prelude of so many bytes holds at most so many regions of each image, pieces, runs of types and runs of symbols, and all its bytes bound
  * the memory that they need. Encoders pad. */
 #define PRELUDE_REGION_BYTES 2u
 
@@ -28,16 +29,17 @@ static inline uint32_t prelude_pieces_room(uint32_t bytes)
 
 #define PRELUDE_CONTEXTS 5u
 #define PRELUDE_INPUTS   (2 * PRELUDE_CONTEXTS + 1)
-#define PRELUDE_FIELDS   20u
+#define PRELUDE_FIELDS   28u
 #define PRELUDE_ROWS     (PRELUDE_FIELDS * 64u)
 
-enum prelude_part { PRELUDE_REGIONS, PRELUDE_PIECES, PRELUDE_TYPES, PRELUDE_PARTS };
+enum prelude_part { PRELUDE_REGIONS, PRELUDE_PIECES, PRELUDE_TYPES, PRELUDE_SYMBOLS, PRELUDE_PARTS };
 
 /* Arrays have room for the capacities; when encoding they are full already. Sizes of the images are set. */
 struct prelude {
 	struct map *map;
 	struct map_piece *pieces;
-	struct map_types *types;
+	struct map_types *types, *symbol_runs;
+	struct symbol_pairs *old_pairs, *new_pairs;
 	uint32_t region_room, piece_room, types_room;
 	uint64_t cost[PRELUDE_PARTS]; /* encoding, filled: in 1/65536 bit */
 };

@@ -47,3 +47,23 @@ void regions_sort(struct regions *regions)
 		sift_down(regions, 0, i);
 	}
 }
+
+bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base)
+{
+	uint32_t low = 0, high = regions->count;
+	const struct region *region;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (regions->items[regions->by_address[middle]].group < group)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == regions->count)
+		return false;
+	region = &regions->items[regions->by_address[low]];
+	*ret_base = region->va;
+	return region->group == group;
+}

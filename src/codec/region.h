@@ -24,6 +24,9 @@ enum region_kind {
 	REGION_DATA64,      /* the same, 8 bytes */
 	REGION_BTF_TYPES,   /* BTF type records; addresses are offsets from the region's start */
 	REGION_BTF_STRINGS, /* BTF strings; the same */
+	REGION_NAMES,       /* kernel symbols: names, compressed; at most one of each of these three, see symbols.h */
+	REGION_SEQUENCES,   /* their numbers in the order of names, three bytes each, highest first */
+	REGION_OFFSETS,     /* words of four bytes: addresses less the lowest of the program */
 	REGION_KINDS
 };
 
@@ -44,6 +47,9 @@ struct regions {
 
 /* Fills by_address, which has room for count numbers. */
 void regions_sort(struct regions *regions);
+
+/* Lowest address of a group; false when it has none. */
+bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base);
 
 /* The region that holds `position`, or NULL. */
 static inline const struct region *region_at(const struct regions *regions, uint32_t position)

@@ -118,7 +118,12 @@ static int align_predict(struct build *build)
 	int error = diff_content_find(&build->images, &build->old_regions, &build->new_regions);
 
 	if (!error)
+		error = diff_symbols_make(&build->symbols, &build->images, &build->old_regions,
+					  &build->new_regions);
+	if (!error)
 		error = diff_match(&input, &build->pieces);
+	if (!error)
+		error = diff_symbols_pieces(&build->symbols, &build->pieces);
 	build->permille_to = 400;
 	tell(build, 400);
 	return error;
@@ -126,40 +131,51 @@ static int align_predict(struct build *build)
 
 /* ---- reads ------------------------------------------------------------------------------------- */
 
-int build_reads(struct build *build)
+/* `next`: the first piece that ends behind the segment's start, found from where it was last. */
+static int piece_reads(const struct build *build, struct build_segment *segment, size_t *next)
 {
 	uint64_t margin = build->coding == DFOTA_CODING_PREDICT ? PREDICT_MARGIN : 0;
 	uint64_t limit = build->images.old_bytes;
-	size_t next = 0;
 
-	for (uint32_t i = 0; i < build->count; i++) {
+	while (*next < build->pieces.count &&
+	       build->pieces.items[*next].at + build->pieces.items[*next].bytes <= segment->start)
+		(*next)++;
+	for (size_t j = *next; j < build->pieces.count; j++) {
+		const struct diff_piece *piece = &build->pieces.items[j];
+		uint64_t from = piece->at > segment->start ? piece->at : segment->start;
+		uint64_t to = dfota_min64(piece->at + piece->bytes, segment->end);
+		int error;
+
+		if (from >= segment->end)
+			break;
+		from += (uint64_t)piece->diagonal;
+		to += (uint64_t)piece->diagonal;
+		error = diff_ranges_add(&segment->reads, from > margin ? from - margin : 0,
+					dfota_min64(to + margin, limit));
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int build_reads(struct build *build)
+{
+	size_t next = 0;
+	int error = 0;
+
+	for (uint32_t i = 0; i < build->count && !error; i++) {
 		struct build_segment *segment = &build->segments[i];
 
 		segment->reads.count = 0;
 		if (segment->changed_units == 0)
 			continue;
-		while (next < build->pieces.count &&
-		       build->pieces.items[next].at + build->pieces.items[next].bytes <=
-			       segment->start)
-			next++;
-		for (size_t j = next; j < build->pieces.count; j++) {
-			const struct diff_piece *piece = &build->pieces.items[j];
-			uint64_t from = piece->at > segment->start ? piece->at : segment->start;
-			uint64_t to = dfota_min64(piece->at + piece->bytes, segment->end);
-			int error;
-
-			if (from >= segment->end)
-				break;
-			from += (uint64_t)piece->diagonal;
-			to += (uint64_t)piece->diagonal;
-			error = diff_ranges_add(&segment->reads, from > margin ? from - margin : 0,
-						dfota_min64(to + margin, limit));
-			if (error)
-				return error;
-		}
+		error = piece_reads(build, segment, &next);
+		if (!error && !segment->without_symbols)
+			error = diff_symbols_reads(&build->symbols, segment->start, segment->end,
+						   &segment->reads);
 		diff_ranges_normalise(&segment->reads);
 	}
-	return 0;
+	return error;
 }
 
 /* ---- coding ------------------------------------------------------------------------------------ */
@@ -268,6 +284,7 @@ static int segment_encode(void *context, size_t item)
 	if (build->coding == DFOTA_CODING_PLAIN)
 		return segment_encode_plain(build, segment);
 	return diff_predictor_encode(&build->predictor, segment->start, segment->end,
+				     segment->without_symbols ? NULL : &build->symbols,
 				     &segment->chunk);
 }
 
@@ -277,7 +294,7 @@ static int encode_all(struct build *build)
 
 	if (build->coding == DFOTA_CODING_PREDICT)
 		error = diff_predictor_make(&build->predictor, &build->images, &build->old_regions,
-					    &build->new_regions, &build->pieces);
+					    &build->new_regions, &build->pieces, &build->symbols);
 	if (!error)
 		error = for_items(build, build->count, 850, segment_encode);
 	for (uint32_t i = 0; i < build->count && !error; i++)
@@ -354,6 +371,7 @@ static void build_close(struct build *build)
 	free(build->segments);
 	free(build->old_regions.items);
 	free(build->new_regions.items);
+	diff_symbols_free(&build->symbols);
 	diff_pieces_free(&build->pieces);
 	diff_predictor_free(&build->predictor);
 }

@@ -20,6 +20,7 @@ struct build_segment {
 	uint64_t changed_units;   /* 0: equal to the old bytes at its place, nothing to code */
 	struct diff_pieces found; /* while aligning */
 	struct diff_ranges reads; /* old bytes that it may read, normalised */
+	bool without_symbols;     /* its tables of symbols go without old ones */
 	struct diff_chunk chunk;
 };
 
@@ -28,6 +29,7 @@ struct build {
 	struct dfota_diff_options options; /* without zeros that mean a default */
 	enum dfota_coding coding;          /* PLAIN or PREDICT */
 	struct regions old_regions, new_regions;
+	struct diff_symbols symbols;
 	struct diff_pieces pieces;         /* of the whole new image */
 	struct diff_index index;
 	struct diff_predictor predictor;

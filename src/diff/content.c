@@ -8,6 +8,7 @@
 
 #include "content_open.h"
 #include "content_pair.h"
+#include "content_symbols.h"
 
 /* One program in its two versions; regions lie in the images and have no group yet. */
 struct program {
@@ -76,14 +77,19 @@ static int (*const parsers[])(const uint8_t *, uint64_t, struct content_parts *)
 
 static int parts_find(const uint8_t *bytes, uint64_t count, struct content_parts *parts)
 {
+	int r;
+
 	for (size_t i = 0; i < sizeof(parsers) / sizeof(parsers[0]) && parts->count == 0; i++) {
-		int r = parsers[i](bytes, count, parts);
+		r = parsers[i](bytes, count, parts);
 
 		if (r < 0)
 			return r;
 	}
 	content_parts_sort(parts);
-	return parts->count ? content_cut_btf(bytes, count, parts) : 0;
+	r = parts->count ? content_cut_btf(bytes, count, parts) : 0;
+	if (r == 0 && parts->count)
+		r = content_cut_symbols(bytes, count, parts);
+	return r;
 }
 
 static int region_add(struct regions *regions, size_t *room, const struct region *region)

@@ -153,32 +153,6 @@ static bool btf_find(const uint8_t *file, uint64_t bytes, struct btf *ret)
 	return ret->types_bytes > 0;
 }
 
-/* Takes bytes [at, end) out of the parts; what stands before and behind keeps its address. */
-static int parts_cut(struct content_parts *parts, uint64_t at, uint64_t end)
-{
-	size_t count = parts->count;
-
-	for (size_t i = 0; i < count; i++) {
-		struct content_part *part = &parts->items[i], behind = *part;
-		uint64_t part_end = part->at + part->bytes;
-		int r;
-
-		if (part_end <= at || part->at >= end)
-			continue;
-		part->bytes = part->mem_bytes = part->at < at ? at - part->at : 0;
-		if (part_end <= end)
-			continue;
-		behind.va += end - behind.at;
-		behind.mem_bytes -= end - behind.at;
-		behind.bytes = part_end - end;
-		behind.at = end;
-		r = content_parts_add(parts, &behind);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int content_cut_btf(const uint8_t *file, uint64_t bytes, struct content_parts *parts)
 {
 	struct content_part types = { .kind = REGION_BTF_TYPES, .va = BTF_TYPES_VA };
@@ -192,7 +166,7 @@ int content_cut_btf(const uint8_t *file, uint64_t bytes, struct content_parts *p
 	types.bytes = types.mem_bytes = btf.types_bytes;
 	strings.at = btf.strings_at;
 	strings.bytes = strings.mem_bytes = btf.strings_bytes;
-	r = parts_cut(parts, types.at, strings.at + strings.bytes);
+	r = content_parts_cut(parts, types.at, strings.at + strings.bytes);
 	if (r == 0)
 		r = content_parts_add(parts, &types);
 	if (r == 0)

@@ -126,3 +126,28 @@ void content_parts_sort(struct content_parts *parts)
 	}
 	parts->count = kept;
 }
+
+int content_parts_cut(struct content_parts *parts, uint64_t at, uint64_t end)
+{
+	size_t count = parts->count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct content_part *part = &parts->items[i], behind = *part;
+		uint64_t part_end = part->at + part->bytes;
+		int r;
+
+		if (part_end <= at || part->at >= end)
+			continue;
+		part->bytes = part->mem_bytes = part->at < at ? at - part->at : 0;
+		if (part_end <= end)
+			continue;
+		behind.va += end - behind.at;
+		behind.mem_bytes -= end - behind.at;
+		behind.bytes = part_end - end;
+		behind.at = end;
+		r = content_parts_add(parts, &behind);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

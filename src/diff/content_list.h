@@ -59,6 +59,11 @@ int content_parts_add(struct content_parts *parts,
 		      const struct content_part *part) DFOTA_MUST_CHECK;
 void content_parts_free(struct content_parts *parts);
 
+/* Takes bytes [at, end) out of the parts; what stands before and behind keeps its address. They are not sorted afterwards.
+ * DFOTA_E_MEMORY.
+ */
+int content_parts_cut(struct content_parts *parts, uint64_t at, uint64_t end) DFOTA_MUST_CHECK;
+
 /* Sorts by place in the file and cuts what overlaps the part before. */
 void content_parts_sort(struct content_parts *parts);
 

@@ -158,11 +158,26 @@ static int pieces_cut(struct build *build, const struct build_segment *segment, 
 	return 0;
 }
 
-static bool reads_any(const struct build_segment *segment, uint64_t start, uint64_t end)
+static bool reads_any(const struct diff_ranges *reads, uint64_t start, uint64_t end)
 {
-	size_t i = diff_ranges_find(&segment->reads, start);
+	size_t i = diff_ranges_find(reads, start);
 
-	return i < segment->reads.count && segment->reads.items[i].start < end;
+	return i < reads->count && reads->items[i].start < end;
+}
+
+/* Do the segment's tables of symbols read what is denied? */
+static bool symbols_read_any(const struct build *build, const struct build_segment *segment,
+			     const struct diff_denial *denial)
+{
+	struct diff_ranges reads = { 0 };
+	bool any = true; /* if there is no memory to know it */
+
+	if (diff_symbols_reads(&build->symbols, segment->start, segment->end, &reads) == 0) {
+		diff_ranges_normalise(&reads);
+		any = reads_any(&reads, denial->start, denial->end);
+	}
+	diff_ranges_free(&reads);
+	return any;
 }
 
 /* Readers that come too late for a range that is not stashed must do without it, and without its surroundings that they
@@ -181,8 +196,9 @@ static int denials_obey(struct placing *placing, struct build *build, bool all)
 		for (uint32_t p = denial->position + 1; p < placing->written && !error; p++) {
 			struct build_segment *segment = &build->segments[placing->sequence[p]];
 
-			if (!reads_any(segment, denial->start, denial->end))
+			if (!reads_any(&segment->reads, denial->start, denial->end))
 				continue;
+			segment->without_symbols |= all || symbols_read_any(build, segment, denial);
 			error = all ? pieces_cut(build, segment, 0, build->images.old_bytes)
 				    : pieces_cut(build, segment, start, end);
 		}
@@ -269,6 +285,41 @@ static void count_segments(struct build *build)
 	header->literal_bytes = header->new_bytes - header->moved_bytes - header->changed_bytes;
 }
 
+static uint64_t cost_bytes(uint64_t cost)
+{
+	return cost >> 19; /* of 1/65536 bit */
+}
+
+_Static_assert(GUESS_KINDS <= DFOTA_COUNTS_PREDICTORS_MAX && PRELUDE_PARTS <= 4 && PREDICT_COSTS == 4 &&
+	       PLAIN_STREAMS == 3, "there is room for all that is counted");
+
+/* For people: what chunks and prelude are spent on. */
+static void sum_counts(const struct build *build, struct dfota_delta_counts *ret_counts)
+{
+	struct dfota_delta_counts counts = { 0 };
+	uint64_t cost[PREDICT_COSTS] = { 0 };
+
+	for (uint32_t i = 0; i < build->count; i++) {
+		const struct diff_chunk *chunk = &build->segments[i].chunk; /* zero if nothing is coded */
+
+		for (unsigned k = 0; k < PLAIN_STREAMS; k++)
+			counts.plain[k] += chunk->streams[k];
+		for (unsigned k = 0; k < PREDICT_COSTS; k++)
+			cost[k] += chunk->counts.cost[k];
+		for (unsigned k = 0; k < GUESS_KINDS; k++) {
+			counts.clean[k] += (uint32_t)chunk->counts.clean[k];
+			counts.flagged[k] += (uint32_t)chunk->counts.flagged[k];
+		}
+		counts.missed += (uint32_t)chunk->counts.misses;
+		counts.literals += (uint32_t)chunk->counts.literals;
+	}
+	for (unsigned k = 0; k < PREDICT_COSTS; k++)
+		counts.predict[k] = cost_bytes(cost[k]);
+	for (unsigned k = 0; k < PRELUDE_PARTS && build->header.prelude_bytes > 0; k++)
+		counts.prelude[k] = cost_bytes(build->predictor.prelude_cost[k]);
+	*ret_counts = counts;
+}
+
 static void put_written(const struct build *build, const struct placing *placing,
 			struct dfota_delta_image *delta, uint32_t first)
 {
@@ -314,6 +365,7 @@ int build_steps(struct build *build, const struct placing *placing,
 	build->header.stash_bytes = placing->plan.stash_bytes;
 	build->header.live_copies = placing->plan.live_copies;
 	delta.header = build->header;
+	sum_counts(build, &delta.counts);
 	delta.steps = calloc((size_t)build->header.step_count + 1, sizeof(*delta.steps));
 	delta.copies = calloc(placing->plan.copy_count + 1, sizeof(*delta.copies));
 	delta.chunks = malloc((size_t)build->header.chunk_bytes + 1);

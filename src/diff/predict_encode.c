@@ -68,8 +68,8 @@ static uint32_t prelude_least(const struct map *map)
 {
 	uint32_t regions = map->old_regions.count > map->new_regions.count ? map->old_regions.count
 									   : map->new_regions.count;
-	uint32_t pieces = map->piece_count > map->type_run_count ? map->piece_count
-								 : map->type_run_count;
+	uint32_t runs = map->type_run_count + map->symbol_run_count;
+	uint32_t pieces = map->piece_count > runs ? map->piece_count : runs;
 	uint32_t least = 0;
 
 	while (prelude_pieces_room(least) < pieces || prelude_regions_room(least) < regions)
@@ -78,7 +78,7 @@ static uint32_t prelude_least(const struct map *map)
 }
 
 /* Bounded by what a reader of its length makes room for. */
-static int prelude_make(struct diff_predictor *predictor)
+static int prelude_make(struct diff_predictor *predictor, const struct diff_symbols *symbols)
 {
 	struct map map = predictor->map;
 	struct prelude prelude = {
@@ -88,8 +88,9 @@ static int prelude_make(struct diff_predictor *predictor)
 		.region_room = REGIONS_MAX,
 		.piece_room = MAP_PIECES_MAX,
 		.types_room = MAP_PIECES_MAX,
+		.symbol_runs = symbols ? symbols->runs : NULL,
 	};
-	size_t room = 4096 + 32 * ((size_t)map.piece_count + map.type_run_count +
+	size_t room = 4096 + 32 * ((size_t)map.piece_count + map.type_run_count + map.symbol_run_count +
 				   map.old_regions.count + map.new_regions.count);
 	struct predict *p;
 	void *memory;
@@ -101,6 +102,12 @@ static int prelude_make(struct diff_predictor *predictor)
 	error = predict_take(&p, &memory, predictor->images);
 	if (error)
 		return error;
+	prelude.old_pairs = &p->symbols->old;
+	prelude.new_pairs = &p->symbols->new;
+	if (predictor->tokens) {
+		p->symbols->old = predictor->tokens->old;
+		p->symbols->new = predictor->tokens->new;
+	}
 	coder_start_encoding(&p->coder, predictor->prelude, room);
 	prelude_start(&p->model, &p->prelude_mixer);
 	error = prelude_code(&p->model, &p->prelude_mixer, &prelude);
@@ -117,7 +124,7 @@ static int prelude_make(struct diff_predictor *predictor)
 
 int diff_predictor_make(struct diff_predictor *predictor, const struct diff_images *images,
 			const struct regions *old_regions, const struct regions *new_regions,
-			const struct diff_pieces *pieces)
+			const struct diff_pieces *pieces, const struct diff_symbols *symbols)
 {
 	int error;
 
@@ -136,7 +143,12 @@ int diff_predictor_make(struct diff_predictor *predictor, const struct diff_imag
 				       &predictor->map.type_run_count);
 	if (!error) {
 		predictor->map.types = predictor->types;
-		error = prelude_make(predictor);
+		if (symbols) {
+			predictor->map.symbols = symbols->runs;
+			predictor->map.symbol_run_count = symbols->run_count;
+			predictor->tokens = symbols->tokens;
+		}
+		error = prelude_make(predictor, symbols);
 	}
 	if (error)
 		diff_predictor_free(predictor);
@@ -199,8 +211,13 @@ static void count_bytes(const struct diff_predictor *predictor, uint64_t start, 
 	chunk->literal = (uint32_t)(end - start) - covered;
 }
 
+static struct predict_window window_of(const struct predict_job *job, uint32_t at, uint32_t end)
+{
+	return diff_symbols_window(job->window_context, at, end);
+}
+
 int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start, uint64_t end,
-			  struct diff_chunk *ret_chunk)
+			  const struct diff_symbols *symbols, struct diff_chunk *ret_chunk)
 {
 	size_t bytes = (size_t)(end - start), room = bytes - 1;
 	struct dfota_source old = { old_read, (void *)(uintptr_t)predictor->images };
@@ -212,6 +229,8 @@ int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start
 		.old = &old,
 		.wrong = calloc(1, bytes / 8 + 1),
 		.walk = diff_btf_walk(&predictor->map, predictor->images, (uint32_t)start),
+		.window = symbols ? window_of : NULL,
+		.window_context = symbols,
 	};
 	uint8_t *output = malloc(room + 1);
 	struct predict *p;
@@ -222,6 +241,8 @@ int diff_predictor_encode(const struct diff_predictor *predictor, uint64_t start
 		error = predict_take(&p, &memory, predictor->images);
 	if (!error) {
 		p->map = predictor->map;
+		if (predictor->tokens)
+			p->symbols = predictor->tokens;
 		error = segment_code(p, &job, output, room, &chunk.counts);
 		if (!error) {
 			chunk.coding = DFOTA_CODING_PREDICT;

@@ -95,11 +95,11 @@ static int encode_all(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    diff_predictor_make(&coded.predictor, &images, &old_regions, &new_regions, &pieces), 0);
+	    diff_predictor_make(&coded.predictor, &images, &old_regions, &new_regions, &pieces, NULL), 0);
 	for (uint32_t i = 0; i < SEGMENTS; i++)
 		assert_int_equal(diff_predictor_encode(&coded.predictor, i * SEGMENT,
 						       dfota_min64((i + 1) * SEGMENT, IMAGE),
-						       &coded.chunks[i]),
+						       NULL, &coded.chunks[i]),
 				 0);
 	memory = (struct dfota_memory){ coded.predictor.prelude, coded.predictor.prelude_bytes };
 	prelude = dfota_memory_source(&memory);
@@ -400,7 +400,7 @@ static void test_a_map_of_many_pieces_is_bounded_work(void **state)
 	for (uint32_t at = 0; at < WORST; at += 2)
 		small.items[small.count++] =
 		    (struct diff_piece){ at, 2, (int64_t)random_below(&random, WORST - 1) - at };
-	assert_int_equal(diff_predictor_make(&predictor, &many, &none, &none, &small), 0);
+	assert_int_equal(diff_predictor_make(&predictor, &many, &none, &none, &small, NULL), 0);
 	memory = (struct dfota_memory){ predictor.prelude, predictor.prelude_bytes };
 	prelude = dfota_memory_source(&memory);
 	image.prelude_bytes = (uint32_t)memory.bytes;

@@ -18,7 +18,8 @@
 struct sample {
 	struct region old_regions[MOST], new_regions[MOST];
 	struct map_piece pieces[MOST];
-	struct map_types types[MOST];
+	struct map_types types[MOST], symbols[MOST]; /* together at most MOST */
+	struct symbol_pairs old_pairs, new_pairs;
 	uint32_t old_order[MOST], new_order[MOST];
 	struct map_entry entries[MOST];
 	struct map map;
@@ -53,6 +54,7 @@ static void sample_open(struct sample *s)
 		.pieces = s->pieces,
 		.entries = s->entries,
 		.types = s->types,
+		.symbols = s->symbols,
 	};
 }
 
@@ -63,6 +65,9 @@ static int code(struct sample *s, uint32_t room)
 		.map = &s->map,
 		.pieces = s->pieces,
 		.types = s->types,
+		.symbol_runs = s->symbols,
+		.old_pairs = &s->old_pairs,
+		.new_pairs = &s->new_pairs,
 		.region_room = room,
 		.piece_room = room,
 		.types_room = room,
@@ -160,6 +165,33 @@ static void random_types(struct sample *s, uint32_t *random)
 	}
 }
 
+static void random_pairs(struct symbol_pairs *pairs, uint32_t *random)
+{
+	for (unsigned token = 0; token < SYMBOL_TOKENS; token++)
+		if (random_below(random, 2))
+			pairs->of[token] = (uint16_t)random_next(random);
+}
+
+static void random_symbols(struct sample *s, uint32_t *random)
+{
+	uint32_t count = random_below(random, MOST + 1 - s->map.type_run_count), old = 0, new = 0;
+
+	for (s->map.symbol_run_count = 0; s->map.symbol_run_count < count; s->map.symbol_run_count++) {
+		struct map_types *run = &s->symbols[s->map.symbol_run_count];
+
+		run->old = old + random_below(random, 20);
+		run->count = 1 + random_below(random, 2000);
+		new += random_below(random, 20);
+		run->shift = (int32_t)(new - run->old);
+		old = run->old + run->count;
+		new += run->count;
+	}
+	if (count == 0)
+		return;
+	random_pairs(&s->old_pairs, random);
+	random_pairs(&s->new_pairs, random);
+}
+
 static void random_sample(struct sample *s, uint32_t *random)
 {
 	sample_open(s);
@@ -172,6 +204,7 @@ static void random_sample(struct sample *s, uint32_t *random)
 	}
 	random_pieces(s, random);
 	random_types(s, random);
+	random_symbols(s, random);
 }
 
 static void assert_same_regions(const struct regions *a, const struct regions *b)
@@ -195,6 +228,11 @@ static void assert_same(const struct sample *a, const struct sample *b)
 	assert_int_equal(a->map.type_run_count, b->map.type_run_count);
 	assert_memory_equal(a->pieces, b->pieces, a->map.piece_count * sizeof(a->pieces[0]));
 	assert_memory_equal(a->types, b->types, a->map.type_run_count * sizeof(a->types[0]));
+	assert_int_equal(a->map.symbol_run_count, b->map.symbol_run_count);
+	assert_memory_equal(a->map.symbols, b->map.symbols,
+			    a->map.symbol_run_count * sizeof(a->symbols[0]));
+	assert_memory_equal(&a->old_pairs, &b->old_pairs, sizeof(a->old_pairs));
+	assert_memory_equal(&a->new_pairs, &b->new_pairs, sizeof(a->new_pairs));
 }
 
 static void check_bounds(struct sample *s)
@@ -242,7 +280,7 @@ static void test_no_more_is_read_than_there_is_room_for(void **state)
 		most[0] = written.map.old_regions.count;
 		most[1] = written.map.new_regions.count;
 		most[2] = written.map.piece_count;
-		most[3] = written.map.type_run_count;
+		most[3] = written.map.type_run_count + written.map.symbol_run_count;
 		assert_int_equal(write_prelude(&written, bytes, &count), 0);
 		for (unsigned i = 1; i < 4; i++)
 			most[0] = most[i] > most[0] ? most[i] : most[0];
@@ -257,6 +295,7 @@ static void test_no_more_is_read_than_there_is_room_for(void **state)
 #define N(number, field) s->new_regions[number].field
 #define P(number, field) s->pieces[number].field
 #define T(number, field) s->types[number].field
+#define Y(number, field) s->symbols[number].field
 
 /* One thing at a time is made wrong. */
 static const char *make_wrong(struct sample *s, unsigned what)
@@ -340,6 +379,18 @@ static const char *make_wrong(struct sample *s, unsigned what)
 	case 25:
 		T(0, old) = 2, T(0, count) = INT32_MAX - 1u, T(1, old) = 1;
 		return "the same, one less";
+	case 26:
+		Y(1, old) = Y(0, old);
+		return "old symbols that overlap";
+	case 27:
+		Y(1, shift) = Y(0, shift) - (int32_t)(Y(1, old) - Y(0, old));
+		return "new symbols that overlap";
+	case 28:
+		Y(0, old) = SYMBOLS_MAX + 1;
+		return "a symbol of too high a number";
+	case 29:
+		Y(0, shift) = (int32_t)(SYMBOLS_MAX - Y(0, old) - Y(0, count) + 1);
+		return "a symbol that becomes one of too high a number";
 	default:
 		return NULL;
 	}
@@ -359,7 +410,8 @@ static void test_everything_out_of_bounds_is_refused(void **state)
 		do
 			random_sample(&s, &random);
 		while (s.map.old_regions.count < 4 || s.map.new_regions.count < 4 ||
-		       s.map.piece_count < 4 || s.map.type_run_count < 4);
+		       s.map.piece_count < 4 || s.map.type_run_count < 4 ||
+		       s.map.symbol_run_count < 4);
 		wrong = make_wrong(&s, what);
 		if (!wrong)
 			break;
