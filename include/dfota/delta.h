@@ -154,6 +154,21 @@ void dfota_delta_step_range(const struct dfota_delta_header *header,
 
 /* ---- builder's side -------------------------------------------------------------------- */
 
+#define DFOTA_COUNTS_PREDICTORS_MAX 24
+
+/* What the bytes of a delta are spent on, and how its words were told. For people; all zero when nobody has counted.
+ * Bytes are rounded down, so that their sums are at most what the index says.
+ */
+struct dfota_delta_counts {
+	uint64_t prelude[4]; /* bytes: regions, pieces of the map, runs of types, symbols */
+	uint64_t plain[3];   /* bytes of chunks: operations, differences, new bytes; packed */
+	uint64_t predict[4]; /* bytes of chunks: flags of blocks, flags of words, words missed, bytes of no word */
+	/* Words that each predictor caught, by number: in blocks without exception, and by a flag. */
+	uint32_t clean[DFOTA_COUNTS_PREDICTORS_MAX], flagged[DFOTA_COUNTS_PREDICTORS_MAX];
+	uint32_t missed;     /* words */
+	uint32_t literals;   /* bytes of no word */
+};
+
 /* A delta in memory as `diff` makes it: digests in the steps are still zero. Chunk data of step i
  * follows that of step i-1. All pointers are owned by this struct; free with dfota_delta_image_free.
  */
@@ -163,6 +178,7 @@ struct dfota_delta_image {
 	struct dfota_delta_copy *copies;  /* in step order; steps[i].copies of them belong to step i */
 	uint8_t *prelude;
 	uint8_t *chunks;
+	struct dfota_delta_counts counts;
 };
 
 /* Accepts NULL members and a zeroed struct. */

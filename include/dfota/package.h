@@ -43,6 +43,7 @@ struct dfota_manifest_partition {
 	uint64_t memory_bytes;             /* work memory of the updater for this partition */
 	uint64_t delta_bytes, index_bytes;
 	uint8_t index_sha256[DFOTA_SHA256_BYTES];
+	struct dfota_delta_counts counts; /* all zero when the package does not tell, or not so that it is understood */
 };
 
 struct dfota_manifest {

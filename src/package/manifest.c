@@ -80,6 +80,58 @@ static struct reader child(struct reader *r, const char *key)
 	return c;
 }
 
+/* A list of numbers, shorter ones filled up with zeros; nothing is a list of zeros. */
+static void numbers(struct reader *r, const char *key, uint64_t *ret_numbers, size_t room, uint64_t max)
+{
+	const json_t *list = json_object_get(r->object, key);
+	size_t count = json_array_size(list); /* 0 for what is no array */
+
+	memset(ret_numbers, 0, room * sizeof(*ret_numbers));
+	if (list && (!json_is_array(list) || count > room)) {
+		r->bad = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		json_int_t v = json_integer_value(value);
+
+		if (!json_is_integer(value) || v < 0 || (uint64_t)v > max)
+			r->bad = true;
+		else
+			ret_numbers[i] = (uint64_t)v;
+	}
+}
+
+static void numbers32(struct reader *r, const char *key, uint32_t *ret_numbers, size_t room)
+{
+	uint64_t wide[DFOTA_COUNTS_PREDICTORS_MAX];
+
+	numbers(r, key, wide, room, UINT32_MAX);
+	for (size_t i = 0; i < room; i++)
+		ret_numbers[i] = (uint32_t)wide[i];
+}
+
+/* Nothing that is installed depends on these: what is not understood is left out, and the package is as good as before. */
+static void counts_parse(const json_t *object, struct dfota_delta_counts *ret_counts)
+{
+	struct reader r = { .object = object };
+	struct dfota_delta_counts c;
+
+	memset(ret_counts, 0, sizeof(*ret_counts));
+	if (!json_is_object(object))
+		return;
+	numbers(&r, "prelude", c.prelude, 4, DFOTA_DELTA_IMAGE_MAX);
+	numbers(&r, "plain", c.plain, 3, DFOTA_DELTA_IMAGE_MAX);
+	numbers(&r, "predict", c.predict, 4, DFOTA_DELTA_IMAGE_MAX);
+	numbers32(&r, "clean", c.clean, DFOTA_COUNTS_PREDICTORS_MAX);
+	numbers32(&r, "flagged", c.flagged, DFOTA_COUNTS_PREDICTORS_MAX);
+	c.missed = json_object_get(object, "missed") ? (uint32_t)number(&r, "missed", UINT32_MAX) : 0;
+	c.literals =
+		json_object_get(object, "literals") ? (uint32_t)number(&r, "literals", UINT32_MAX) : 0;
+	if (!r.bad)
+		*ret_counts = c;
+}
+
 static bool geometry_ok(const struct dfota_manifest_partition *p)
 {
 	return p->unit_bytes >= DFOTA_DELTA_UNIT_MIN && p->unit_bytes % 512 == 0 &&
@@ -111,6 +163,7 @@ static bool partition_parse(const json_t *object, struct dfota_manifest_partitio
 	p->delta_bytes = number(&delta, "bytes", UINT64_C(1) << 40);
 	p->index_bytes = number(&delta, "index", UINT64_C(1) << 40);
 	sha256(&delta, "sha256", p->index_sha256);
+	counts_parse(json_object_get(object, "stats"), &p->counts);
 	return !r.bad && !old_image.bad && !new_image.bad && !delta.bad &&
 	       dfota_partition_name_ok(p->name) && geometry_ok(p);
 }

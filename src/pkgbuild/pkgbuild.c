@@ -128,11 +128,59 @@ static json_t *sized_sha256(struct dfota_pkgbuild *build, const uint8_t *data, u
 	return json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex);
 }
 
+/* Numbers without the zeros at the end; a list of nothing but zeros is left out. */
+static bool set_list64(json_t *object, const char *key, const uint64_t *numbers, size_t count)
+{
+	json_t *list;
+	bool good = true;
+
+	while (count > 0 && numbers[count - 1] == 0)
+		count--;
+	if (count == 0)
+		return true;
+	list = json_array();
+	for (size_t i = 0; i < count; i++)
+		good &= json_array_append_new(list, json_integer((json_int_t)numbers[i])) == 0;
+	return json_object_set_new(object, key, list) == 0 && good;
+}
+
+static bool set_number(json_t *object, const char *key, uint32_t number)
+{
+	return number == 0 || json_object_set_new(object, key, json_integer(number)) == 0;
+}
+
+static bool set_list32(json_t *object, const char *key, const uint32_t *numbers, size_t count)
+{
+	uint64_t wide[DFOTA_COUNTS_PREDICTORS_MAX];
+
+	for (size_t i = 0; i < count; i++)
+		wide[i] = numbers[i];
+	return set_list64(object, key, wide, count);
+}
+
+static int stats_add(json_t *row, const struct dfota_delta_counts *counts)
+{
+	json_t *stats = json_object();
+	bool good = set_list64(stats, "prelude", counts->prelude, 4) &&
+		    set_list64(stats, "plain", counts->plain, 3) &&
+		    set_list64(stats, "predict", counts->predict, 4) &&
+		    set_list32(stats, "clean", counts->clean, DFOTA_COUNTS_PREDICTORS_MAX) &&
+		    set_list32(stats, "flagged", counts->flagged, DFOTA_COUNTS_PREDICTORS_MAX) &&
+		    set_number(stats, "missed", counts->missed) &&
+		    set_number(stats, "literals", counts->literals);
+
+	if (good && json_object_size(stats) > 0)
+		return json_object_set_new(row, "stats", stats) ? DFOTA_E_MEMORY : 0;
+	json_decref(stats);
+	return good ? 0 : DFOTA_E_MEMORY;
+}
+
 static int manifest_add(struct dfota_pkgbuild *build, const char *partition,
-			const struct dfota_delta_header *h, const uint8_t *old_image,
+			const struct dfota_delta_image *image, const uint8_t *old_image,
 			const uint8_t *new_image, const uint8_t *index, size_t index_bytes,
 			uint64_t memory_bytes)
 {
+	const struct dfota_delta_header *h = &image->header;
 	json_t *old_json = sized_sha256(build, old_image, h->old_bytes);
 	json_t *new_json = sized_sha256(build, new_image, h->new_bytes);
 	json_t *delta = sized_sha256(build, index, index_bytes);
@@ -149,7 +197,9 @@ static int manifest_add(struct dfota_pkgbuild *build, const char *partition,
 			"new", new_json, "unit", (json_int_t)h->unit_bytes, "segment",
 			(json_int_t)h->segment_bytes, "stash", (json_int_t)h->stash_bytes, "copies",
 			(json_int_t)h->live_copies, "memory", (json_int_t)memory_bytes, "delta", delta);
-	return row && json_array_append_new(build->partitions, row) == 0 ? 0 : DFOTA_E_MEMORY;
+	if (!row || json_array_append_new(build->partitions, row))
+		return DFOTA_E_MEMORY;
+	return stats_add(row, &image->counts);
 }
 
 int dfota_pkgbuild_add(struct dfota_pkgbuild *build, const char *partition,
@@ -169,7 +219,7 @@ int dfota_pkgbuild_add(struct dfota_pkgbuild *build, const char *partition,
 	if (!error)
 		error = dfota_delta_write_index(image, &index, &index_bytes);
 	if (!error)
-		error = manifest_add(build, partition, &image->header, old_image, new_image, index,
+		error = manifest_add(build, partition, image, old_image, new_image, index,
 				     index_bytes, memory_bytes);
 	if (error) {
 		free(index);
@@ -188,7 +238,7 @@ int dfota_pkgbuild_add(struct dfota_pkgbuild *build, const char *partition,
 static int manifest_sign(struct dfota_pkgbuild *build, const char *key_path)
 {
 	uint8_t *signature = malloc(DFOTA_SIGNATURE_BYTES);
-	char *json = json_dumps(build->manifest, JSON_INDENT(1));
+	char *json = json_dumps(build->manifest, JSON_COMPACT); /* it is sent as it is */
 	struct dfota_manifest *proof = malloc(sizeof(*proof));
 	size_t bytes = json ? strlen(json) : 0;
 	int error = signature && json && proof ? 0 : DFOTA_E_MEMORY;

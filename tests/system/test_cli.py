@@ -153,6 +153,58 @@ class Tool(unittest.TestCase):
         run("inspect", self.base / "up.zip", "--trust", self.base / "other.pub", expect=3)
         run("inspect", self.base / "k.pub", expect=1)
 
+    def spending(self, package):
+        """Partitions as inspect shows them; all bytes of each delta have a purpose."""
+        shown = json.loads(run("inspect", package, "--json").stdout)["partitions"]
+        for p in shown:
+            self.assertEqual(sum(p["spent"].values()), p["delta"], p["name"])
+            self.assertEqual(sum(c["count"] for c in p["chunks"].values()), p["segments"]["direct"] + p["segments"]["redo"])
+            self.assertEqual(sum(c["bytes"] for c in p["chunks"].values()), p["delta"] - p["index"])
+            self.assertEqual(sorted(p["chunks"]), sorted(p["codings"]))
+        return shown
+
+    def test_inspect_tells_what_bytes_are_spent_on(self):
+        known = {"predict": {"blocks", "flags", "misses", "literals"}, "plain": {"operations", "differences", "new"}, "raw": {"raw"}}
+        for package in ("up.zip", "down.zip"):
+            for p in self.spending(self.base / package):
+                for coding, chunks in p["chunks"].items():
+                    told = sum(p["spent"].get(key, 0) for key in known[coding])
+                    self.assertLessEqual(told, chunks["bytes"])
+                    self.assertGreaterEqual(told, chunks["bytes"] - 32 * chunks["count"])
+                self.assertEqual("words" in p, "predict" in p["chunks"], p["name"])
+        text = run("inspect", self.base / "up.zip").stdout
+        self.assertIn("spent on", text)
+        self.assertIn("operations ", text)
+
+    def test_inspect_tells_who_catches_words(self):
+        """Words that one constant was added to: one is missed, and those behind it are caught by the difference."""
+        rng = random.Random(5)
+        old = [rng.getrandbits(32) for _ in range(16 * KIB)]
+        new = [(w + 0x01234568 if 4000 <= i < 12000 and i % 5 == 0 else w) & 0xffffffff for i, w in enumerate(old)]
+        for version, words in (("v1", old), ("v2", new)):
+            folder = self.temporary / version
+            folder.mkdir()
+            (folder / "firmware.ini").write_text(f"project = P\nversion = {version}\n")
+            (folder / "boot.img").write_bytes(b"".join(w.to_bytes(4, "little") for w in words))
+        run("pack", self.temporary / "v1", self.temporary / "v2", "-o", self.temporary / "p.zip", "--key", self.base / "k.key")
+        [boot] = self.spending(self.temporary / "p.zip")
+        self.assertEqual(boot["codings"], ["predict"])
+        words = boot["words"]
+        caught = {name: sum(counts.values()) for name, counts in words["caught"].items()}
+        self.assertEqual(sum(caught.values()) + words["missed"] + words["literal_bytes"] / 4, len(new))
+        self.assertEqual(caught["same"], len(new) - 1600)
+        self.assertGreater(caught["delta"], 1500)
+        self.assertLess(words["missed"], 100)
+        text = run("inspect", self.temporary / "p.zip").stdout
+        self.assertRegex(text, rf"same +{words['caught']['same']['clean']} +{words['caught']['same']['flagged']}\n")
+        self.assertRegex(text, r"delta +\d+ +\d+\n")
+
+    def test_packages_that_tell_no_counts_are_inspected(self):
+        for package in (pathlib.Path(__file__).parents[1] / "compat").glob("*.zip"):
+            for p in self.spending(package):
+                self.assertNotIn("words", p)
+            self.assertNotIn("words caught by", run("inspect", package).stdout)
+
     def test_verify_passes_and_writes_nothing(self):
         before = tree(self.firmware)
         result = last_json(run("verify", self.base / "up.zip", "--firmware", self.firmware, "--trust",

@@ -31,6 +31,39 @@ static struct dfota_diff_options small_options(uint64_t stash_limit)
 					    .threads = 1 };
 }
 
+static uint64_t sum(const uint64_t *numbers, size_t count)
+{
+	uint64_t all = 0;
+
+	while (count > 0)
+		all += numbers[--count];
+	return all;
+}
+
+/* What is told of the bytes is all of them, but for the ends of streams and what is rounded down.
+ */
+static void counts_add_up(const struct dfota_delta_image *delta)
+{
+	const struct dfota_delta_counts *counts = &delta->counts;
+	uint64_t bytes[DFOTA_CODING_COUNT] = { 0 }, steps[DFOTA_CODING_COUNT] = { 0 };
+	uint64_t prelude = sum(counts->prelude, 4), plain = sum(counts->plain, 3);
+	uint64_t predict = sum(counts->predict, 4);
+
+	for (uint32_t i = 0; i < delta->header.step_count; i++) {
+		bytes[delta->steps[i].coding] += delta->steps[i].chunk_bytes;
+		steps[delta->steps[i].coding] += delta->steps[i].chunk_bytes > 0;
+	}
+	assert_in_range(bytes[DFOTA_CODING_PREDICT], predict,
+			predict + 5 * steps[DFOTA_CODING_PREDICT] + 4);
+	assert_in_range(bytes[DFOTA_CODING_PLAIN], plain + 4 * steps[DFOTA_CODING_PLAIN],
+			plain + 32 * steps[DFOTA_CODING_PLAIN]);
+	assert_true(prelude <= delta->header.prelude_bytes);
+	if (delta->header.prelude_bytes == 0)
+		assert_int_equal(prelude, 0);
+	if (bytes[DFOTA_CODING_PREDICT] == 0)
+		assert_int_equal(predict + counts->missed + counts->literals, 0);
+}
+
 static struct dfota_delta_image build(uint64_t old_bytes, uint64_t new_bytes,
 				      const struct dfota_diff_options *options)
 {
@@ -43,6 +76,7 @@ static struct dfota_delta_image build(uint64_t old_bytes, uint64_t new_bytes,
 	assert_int_equal(delta.header.moved_bytes + delta.header.changed_bytes +
 			     delta.header.literal_bytes,
 			 new_bytes);
+	counts_add_up(&delta);
 	return delta;
 }
 

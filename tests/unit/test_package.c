@@ -52,6 +52,17 @@ static void file_save(const char *name, const void *data, size_t bytes)
 	close(fd);
 }
 
+static const struct dfota_delta_counts no_counts;
+static const struct dfota_delta_counts some_counts = {
+	.prelude = { 1, 20, 0, 0 },
+	.plain = { 0, 0, 7 },
+	.predict = { 4, 3, UINT64_C(1) << 36, 1 },
+	.clean = { [0] = 5, [DFOTA_COUNTS_PREDICTORS_MAX - 1] = UINT32_MAX },
+	.flagged = { 0, 9 },
+	.missed = 6,
+	.literals = UINT32_MAX,
+};
+
 /* One partition of two units: the first is unchanged, the second replaced by a raw chunk. */
 static void partition_add(struct dfota_pkgbuild *build, const char *name, uint8_t value)
 {
@@ -73,6 +84,8 @@ static void partition_add(struct dfota_pkgbuild *build, const char *name, uint8_
 	h->chunk_bytes = UNIT;
 	h->moved_bytes = h->literal_bytes = UNIT;
 	h->codings = 1;
+	if (value == 0x33)
+		image.counts = some_counts;
 	image.steps[0].kind = DFOTA_STEP_UNCHANGED;
 	image.steps[0].segments = 1;
 	image.steps[1] = (struct dfota_delta_step){ .segment = 1, .segments = 1, .changed_units = 1,
@@ -176,6 +189,8 @@ static void package_tells_what_was_put_in(void **state)
 	assert_int_equal(m->partition_count, 2);
 	assert_string_equal(m->partitions[1].name, "boot");
 	assert_int_equal(m->partitions[1].memory_bytes, 12345);
+	assert_memory_equal(&m->partitions[0].counts, &no_counts, sizeof(no_counts));
+	assert_memory_equal(&m->partitions[1].counts, &some_counts, sizeof(some_counts));
 	assert_int_equal(dfota_package_delta(package, 1, &delta), 0);
 	dfota_delta_rewind(&cursor, &delta);
 	assert_int_equal(dfota_delta_next(&cursor, &step, &chunk_at), 0);
@@ -399,6 +414,52 @@ static void manifest_bounds(void **state)
 	free(m);
 }
 
+#define STATS(text) ROOT("1", "\"P\"", PART("boot", "512", ",\"stats\":" text))
+
+/* A package is good whatever stands there; but only numbers that are sure are shown. */
+static void manifest_counts(void **state)
+{
+	static const char *const strange[] = {
+		STATS("{}"),
+		STATS("null"),
+		STATS("[1]"),
+		STATS("7"),
+		STATS("{\"missed\":-1,\"literals\":3}"),
+		STATS("{\"missed\":4294967296,\"literals\":3}"),
+		STATS("{\"missed\":\"1\",\"literals\":3}"),
+		STATS("{\"prelude\":7,\"literals\":3}"),
+		STATS("{\"prelude\":[1,2,3,4,5],\"literals\":3}"),
+		STATS("{\"plain\":[0,0,0,0],\"literals\":3}"),
+		STATS("{\"predict\":[68719476737],\"literals\":3}"),
+		STATS("{\"predict\":[1.0],\"literals\":3}"),
+		STATS("{\"clean\":[1,[2]],\"literals\":3}"),
+		STATS("{\"clean\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"literals\":"
+		      "3}"),
+		STATS("{\"flagged\":[4294967296],\"literals\":3}"),
+		STATS("{\"flagged\":{},\"literals\":3}"),
+	};
+	static const char good[] =
+	    STATS("{\"clean\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,4],"
+		  "\"predict\":[68719476736],\"literals\":3,\"later\":{}}");
+	static const char doubled[] = STATS("{\"missed\":1,\"missed\":1}");
+	struct dfota_manifest *m = malloc(sizeof(*m));
+
+	(void)state;
+	assert_non_null(m);
+	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
+		assert_int_equal(dfota_manifest_parse(strange[i], strlen(strange[i]), m), 0);
+		if (memcmp(&m->partitions[0].counts, &no_counts, sizeof(no_counts)) != 0)
+			fail_msg("row %zu is shown", i);
+	}
+	assert_int_equal(dfota_manifest_parse(good, strlen(good), m), 0);
+	assert_int_equal(m->partitions[0].counts.clean[DFOTA_COUNTS_PREDICTORS_MAX - 1], 4);
+	assert_int_equal(m->partitions[0].counts.predict[0], UINT64_C(1) << 36);
+	assert_int_equal(m->partitions[0].counts.literals, 3);
+	assert_int_equal(m->partitions[0].counts.missed, 0);
+	assert_int_equal(dfota_manifest_parse(doubled, strlen(doubled), m), DFOTA_E_MANIFEST);
+	free(m);
+}
+
 static void partition_names(void **state)
 {
 	(void)state;
@@ -438,6 +499,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(odd_zips_are_refused),
 		cmocka_unit_test(manifest_bounds),
+		cmocka_unit_test(manifest_counts),
 		cmocka_unit_test(partition_names),
 		cmocka_unit_test(hex_is_strict),
 	};
