@@ -82,7 +82,7 @@ static void put_add(struct streams *streams, const struct diff_images *images, u
 		return;
 	}
 	subtract(stream->bytes + stream->count, images->new_image + streams->at,
-		 images->old_image + streams->at + (uint64_t)streams->diagonal, (size_t)bytes, streams->at,
+		 images->old_image + (streams->at + (uint64_t)streams->diagonal), (size_t)bytes, streams->at,
 		 streams->flags);
 	stream->count += bytes;
 	streams->at += bytes;
@@ -328,7 +328,7 @@ static void count_bytes(const struct diff_images *images, uint64_t start, uint64
 
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *new_bytes = images->new_image + pieces[i].at;
-		const uint8_t *old_bytes = images->old_image + pieces[i].at + (uint64_t)pieces[i].diagonal;
+		const uint8_t *old_bytes = images->old_image + (pieces[i].at + (uint64_t)pieces[i].diagonal);
 
 		covered += pieces[i].bytes;
 		for (uint64_t j = 0; j < pieces[i].bytes; j++)

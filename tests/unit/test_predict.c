@@ -205,7 +205,7 @@ static uint64_t unchanged_words(void)
 		for (uint64_t at = pieces.items[i].at;
 		     at < pieces.items[i].at + pieces.items[i].bytes; at += 4)
 			words += dfota_get32(new_image + at) ==
-				 dfota_get32(old_image + at + (uint64_t)pieces.items[i].diagonal);
+				 dfota_get32(old_image + (at + (uint64_t)pieces.items[i].diagonal));
 	return words;
 }
 
