@@ -147,6 +147,7 @@ static void make_predict(struct attack *attack)
 	take_chunk(attack, &chunk);
 	attack->prelude = block_copy(predictor.prelude, predictor.prelude_bytes);
 	attack->prelude_is_honest = true;
+	attack->image.map = predictor.room;
 	attack->image.codings = 1u << DFOTA_CODING_RAW | 1u << DFOTA_CODING_PREDICT;
 	diff_predictor_free(&predictor);
 }
@@ -182,7 +183,7 @@ static void make_plain(struct attack *attack)
 /* Reads the prelude as the coding does; when it is accepted, all of it must be within bounds. */
 static void check_prelude(const struct attack *attack)
 {
-	size_t bytes = predict_workspace_bytes(attack->prelude.count);
+	size_t bytes = predict_workspace_bytes(&attack->image.map);
 	uint8_t *memory = malloc(bytes);
 	struct codec_arena arena = { memory, bytes };
 	struct dfota_memory block = { attack->prelude.bytes, attack->prelude.count };
@@ -191,7 +192,7 @@ static void check_prelude(const struct attack *attack)
 
 	REQUIRE(memory && predict_open(&predict, &attack->image, &arena) == 0);
 	coder_start_decoding(&predict->coder, &source, block.bytes);
-	prelude_start(&predict->model, &predict->prelude_mixer);
+	prelude_start(&predict->model, &predict->prelude_mixer, &predict->map);
 	if (prelude_code(&predict->model, &predict->prelude_mixer, &predict->prelude) == 0) {
 		int error = predict_ready(predict);
 
@@ -372,7 +373,12 @@ static void run_fields(struct choices *choices)
 {
 	static struct pair pair;
 	struct attack attack = {
-		.image = { choose_wide(choices), choose_wide(choices), 0, 0, choose(choices, 20) },
+		.image = { choose_wide(choices),
+			   choose_wide(choices),
+			   0,
+			   0,
+			   choose(choices, 20),
+			   { choose(choices, 100), choose(choices, 1000), choose(choices, 1000) } },
 		.prelude = block_choose(choices, HOSTILE_BYTES),
 	};
 	struct dfota_codec *codec;

@@ -179,7 +179,7 @@ static const char *apply(const struct dfota_delta *delta, const uint8_t *old_ima
 	const struct dfota_delta_header *header = &delta->header;
 	struct dfota_codec_image image = { header->old_bytes, header->new_bytes,
 					   header->segment_bytes, header->prelude_bytes,
-					   header->codings };
+					   header->codings, header->map };
 	const struct dfota_memory *file = delta->source.context;
 	struct dfota_memory memory = { file->data + delta->prelude_at, header->prelude_bytes };
 	struct dfota_source prelude = dfota_memory_source(&memory);

@@ -107,7 +107,8 @@ static void decode_all(const struct pair *pair, const struct diff_predictor *pre
 {
 	struct dfota_codec_image image = { pair->images.old_bytes, pair->images.new_bytes,
 					   coded->segment_bytes, (uint32_t)predictor->prelude_bytes,
-					   1u << DFOTA_CODING_RAW | 1u << DFOTA_CODING_PREDICT };
+					   1u << DFOTA_CODING_RAW | 1u << DFOTA_CODING_PREDICT,
+					   predictor->room };
 	struct dfota_memory memory = { predictor->prelude, predictor->prelude_bytes };
 	struct dfota_source prelude = dfota_memory_source(&memory);
 	size_t bytes = dfota_codec_workspace_bytes(&image);

@@ -10,7 +10,7 @@
 #ifndef DFOTA_CODEC_H
 #define DFOTA_CODEC_H
 
-#include "dfota/bytes.h"
+#include "dfota/delta.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +30,7 @@ struct dfota_codec_image {
 	uint32_t segment_bytes;
 	uint32_t prelude_bytes;
 	uint32_t codings; /* bit set of the codings that occur */
+	struct dfota_delta_map map;
 };
 
 struct dfota_codec; /* lives inside the caller's workspace */

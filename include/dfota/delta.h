@@ -3,7 +3,7 @@
  * The delta of one partition: `<partition>.delta` of a package. Layout, limits, reader and writer.
  *
  * A delta is, in this order:
- *   header    80 bytes, struct dfota_delta_header little endian (docs/package-format.md)
+ *   header    92 bytes, struct dfota_delta_header little endian (docs/package-format.md)
  *   steps     step_count records of 64 bytes, in the order in which they are to be done
  *   copies    varint stream: stash copies in step order
  *   prelude   codec's own data for the whole image
@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define DFOTA_DELTA_FORMAT       1
-#define DFOTA_DELTA_HEADER_BYTES 80
+#define DFOTA_DELTA_HEADER_BYTES 92
 #define DFOTA_DELTA_STEP_BYTES   64
 #define DFOTA_DELTA_UNITS_MAX    64            /* units of a segment: width of changed_units */
 #define DFOTA_DELTA_UNIT_MIN     512u          /* bytes; a multiple of 512 */
@@ -47,6 +47,13 @@ enum dfota_step_kind {
 	DFOTA_STEP_KIND_COUNT
 };
 
+/* How much a prelude holds, at most: what memory is made room for. */
+struct dfota_delta_map {
+	uint32_t regions; /* of either image */
+	uint32_t pieces;
+	uint32_t runs;    /* of types and symbols together */
+};
+
 struct dfota_delta_header {
 	uint64_t old_bytes, new_bytes; /* image sizes */
 	uint32_t unit_bytes, segment_bytes;
@@ -63,6 +70,7 @@ struct dfota_delta_header {
 	 * The three add up to new_bytes.
 	 */
 	uint64_t moved_bytes, changed_bytes, literal_bytes;
+	struct dfota_delta_map map; /* bounds are the codec's business */
 };
 
 struct dfota_delta_step {

@@ -4,6 +4,7 @@
  */
 #include "coding.h"
 #include "dfota/delta.h"
+#include "map.h"
 
 static const struct codec_coding *const codings[DFOTA_CODING_COUNT] = {
 	[DFOTA_CODING_RAW] = &codec_raw,
@@ -46,7 +47,8 @@ static bool image_ok(const struct dfota_codec_image *image)
 		return false;
 	for (unsigned i = 0; i < DFOTA_CODING_COUNT; i++)
 		has_prelude |= occurs(image, i) && codings[i]->has_prelude;
-	return has_prelude || image->prelude_bytes == 0;
+	return (has_prelude || image->prelude_bytes == 0) && image->map.regions <= REGIONS_MAX &&
+	       image->map.pieces <= MAP_PIECES_MAX && image->map.runs <= MAP_RUNS_MAX;
 }
 
 size_t dfota_codec_workspace_bytes(const struct dfota_codec_image *image)

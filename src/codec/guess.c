@@ -39,9 +39,9 @@ const char *dfota_predictor_name(unsigned predictor)
 void guess_reset(struct guess_memory *memory)
 {
 	memset(memory, 0, sizeof(*memory));
-	for (unsigned k = 0; k < GUESS_KINDS; k++)
-		for (unsigned c = 0; c < GUESS_CLASSES; c++)
-			memory->scores[k][c][0] = memory->scores[k][c][1] = SCORE_START;
+	for (unsigned c = 0; c < GUESS_CLASSES; c++)
+		for (unsigned k = 0; k < GUESS_KINDS; k++)
+			memory->scores[c][k][0] = memory->scores[c][k][1] = SCORE_START;
 }
 
 static uint32_t hash(uint32_t value, unsigned bits)
@@ -49,38 +49,59 @@ static uint32_t hash(uint32_t value, unsigned bits)
 	return (value * 0x9e3779b1u) >> (32 - bits);
 }
 
-static struct guess_target *target_of(struct guess_memory *memory, const struct guess *guess,
-				      uint64_t address)
+static bool is_filled(const uint32_t *filled, uint32_t entry)
 {
-	uint32_t key = (uint32_t)address ^ (uint32_t)(address >> 32) * 31u ^
-		       (uint32_t)guess->place.old_region->group << 20;
+	return filled[entry / 32] >> (entry % 32) & 1;
+}
 
-	return &memory->targets[hash(key, 13)];
+static void fill(uint32_t *filled, uint32_t entry)
+{
+	filled[entry / 32] |= 1u << (entry % 32);
+}
+
+/* Entries of the tables. */
+
+static uint32_t target_entry(const struct guess *guess, uint64_t address)
+{
+	return hash((uint32_t)address ^ (uint32_t)(address >> 32) * 31u ^
+			    (uint32_t)guess->place.old_region->group << 20,
+		    13);
 }
 
 /* Neighbours share an entry: what was last learned in the same 4 KiB. */
-static struct guess_target *near_of(struct guess_memory *memory, const struct guess *guess,
-				    uint64_t address)
+static uint32_t near_entry(const struct guess *guess, uint64_t address)
 {
-	uint32_t key = (uint32_t)(address >> 12) ^
-		       (uint32_t)guess->place.old_region->group << 20;
-
-	return &memory->nears[hash(key, 12)];
+	return hash((uint32_t)(address >> 12) ^ (uint32_t)guess->place.old_region->group << 20, 12);
 }
 
-static struct guess_pair *value_of(struct guess_memory *memory, uint32_t value)
+static uint32_t word_entry(uint32_t word)
 {
-	return &memory->values[hash(value >> 6, 13)];
+	return hash(word, 15);
 }
 
-static struct guess_pair *word_of(struct guess_memory *memory, uint32_t word)
+static uint32_t field_entry(uint32_t word)
 {
-	return &memory->words[hash(word, 15)];
+	return hash(word >> 10, 13);
 }
 
-static struct guess_pair *field_of(struct guess_memory *memory, uint32_t word)
+static uint32_t value_entry(uint32_t value)
 {
-	return &memory->fields[hash(word >> 10, 13)];
+	return hash(value >> 6, 13);
+}
+
+/* What is known of an address or key; NULL: nothing. */
+static const struct guess_target *target_known(const struct guess_memory *memory, uint32_t entry,
+					       uint64_t key)
+{
+	if (!is_filled(memory->targets_filled, entry) || memory->targets[entry].old != key)
+		return NULL;
+	return &memory->targets[entry];
+}
+
+static void target_set(struct guess_memory *memory, uint32_t entry, uint64_t old, uint64_t new)
+{
+	memory->targets[entry] = (struct guess_target){ old, new };
+	fill(memory->targets_filled, entry);
 }
 
 static void give(struct guess *guess, enum guess_kind kind, uint32_t value)
@@ -100,45 +121,46 @@ static void give_address(struct guess *guess, enum guess_kind kind, uint64_t tar
 		give(guess, kind, word);
 }
 
-static void predict_learned(struct guess_memory *memory, struct guess *guess)
+static void predict_learned(const struct guess_memory *memory, struct guess *guess)
 {
-	const struct guess_target *known, *near;
 	uint64_t target = guess->fixed.target;
+	const struct guess_target *known = target_known(memory, target_entry(guess, target), target);
+	uint32_t entry;
 
-	known = target_of(memory, guess, target);
-	if (known->old == target && known->new != 0) {
+	if (known && known->new != 0) {
 		give_address(guess, GUESS_LEARNED, known->new);
 		return;
 	}
-	near = near_of(memory, guess, target);
-	if (near->new != 0 && near->old - target + NEAR_REACH < 2 * NEAR_REACH)
-		give_address(guess, GUESS_NEAR, near->new + (target - near->old));
+	entry = near_entry(guess, target);
+	if (!is_filled(memory->nears_filled, entry))
+		return;
+	known = &memory->nears[entry];
+	if (known->new != 0 && known->old - target + NEAR_REACH < 2 * NEAR_REACH)
+		give_address(guess, GUESS_NEAR, known->new + (target - known->old));
 }
 
 /* BTF: what became of this very type or string. */
-static struct guess_target *role_target(struct guess_memory *memory, const struct guess *guess,
-					uint64_t *ret_key)
+static uint64_t role_key(const struct guess *guess)
 {
-	*ret_key = (uint64_t)guess->place.role << 32 | guess->place.word;
-	return target_of(memory, guess, *ret_key);
+	return (uint64_t)guess->place.role << 32 | guess->place.word;
 }
 
-static void predict_role(struct guess_memory *memory, struct guess *guess)
+static void predict_role(const struct guess_memory *memory, struct guess *guess)
 {
-	uint64_t key;
-	const struct guess_target *known = role_target(memory, guess, &key);
+	uint64_t key = role_key(guess);
+	const struct guess_target *known = target_known(memory, target_entry(guess, key), key);
 
-	if (known->old == key)
+	if (known)
 		give(guess, GUESS_LEARNED, (uint32_t)known->new);
 }
 
 static void learn_role(struct guess_memory *memory, const struct guess *guess, uint32_t word)
 {
-	uint64_t key;
-	struct guess_target *known = role_target(memory, guess, &key);
+	uint64_t key = role_key(guess);
+	uint32_t entry = target_entry(guess, key);
 
-	if (known->old == key || guess->fixed.value[FIXED_PC] != word)
-		*known = (struct guess_target){ key, word };
+	if (guess->fixed.value[FIXED_PC] != word || target_known(memory, entry, key))
+		target_set(memory, entry, key, word);
 }
 
 static uint32_t new_word(const struct guess_history *history, uint32_t at, uint32_t back)
@@ -161,57 +183,54 @@ static void predict_column(struct guess *guess, const struct guess_history *hist
 }
 
 /* Predictors that look at data only; for tokens of four bytes. */
-static void predict_data(struct guess_memory *memory, const struct guess_history *history,
+static void predict_data(const struct guess_memory *memory, const struct guess_history *history,
 			 struct guess *guess)
 {
-	uint32_t word = guess->place.word;
+	uint32_t word = guess->place.word, entry = word_entry(word);
 	const struct guess_pair *pair;
 
-	if (!(guess->fixed.have & 1u << FIXED_PC)) {
-		pair = word_of(memory, word);
+	if (!(guess->fixed.have & 1u << FIXED_PC) && is_filled(memory->words_filled, entry)) {
+		pair = &memory->words[entry];
 		if (pair->old == word && pair->new != 0)
 			give(guess, GUESS_WORD, pair->new);
 	}
-	pair = field_of(memory, word);
-	if (pair->old == word >> 10 && pair->new != 0)
-		give(guess, GUESS_IMMEDIATE, pair->new << 10 | (word & FIELD_MASK));
+	entry = field_entry(word);
+	if (is_filled(memory->fields_filled, entry)) {
+		pair = &memory->fields[entry];
+		if (pair->old == word >> 10 && pair->new != 0)
+			give(guess, GUESS_IMMEDIATE, pair->new << 10 | (word & FIELD_MASK));
+	}
 	if (memory->delta != 0)
 		give(guess, GUESS_DELTA, word + memory->delta);
-	predict_column(guess, history, GUESS_COLUMN8, 8);
-	predict_column(guess, history, GUESS_COLUMN12, 12);
-	predict_column(guess, history, GUESS_COLUMN24, 24);
-	if (word > 0 && word < VALUE_MAX) {
-		pair = value_of(memory, word);
+	if (guess->unchanged < 24) { /* else there is nothing to see in them */
+		predict_column(guess, history, GUESS_COLUMN8, 8);
+		predict_column(guess, history, GUESS_COLUMN12, 12);
+		predict_column(guess, history, GUESS_COLUMN24, 24);
+	}
+	entry = value_entry(word);
+	if (word > 0 && word < VALUE_MAX && is_filled(memory->values_filled, entry)) {
+		pair = &memory->values[entry];
 		if (pair->new != 0 && pair->old >> 6 == word >> 6)
 			give(guess, GUESS_VALUE, word + pair->new);
 	}
 }
 
-/* Equal values become one candidate; the order is by score, earlier predictors first among equals. */
-static void rank(const struct guess_memory *memory, struct guess *guess)
+/* One candidate, whoever made it: what most tokens have. */
+static bool all_equal(struct guess *guess)
 {
-	uint16_t best[GUESS_KINDS];
+	uint32_t word = guess->place.word;
 
-	guess->count = 0;
-	for (unsigned k = 0; k < GUESS_KINDS; k++) {
-		uint16_t score;
-		uint32_t i = 0;
+	for (uint32_t left = guess->have & ~(1u << GUESS_SAME); left; left &= left - 1)
+		if (guess->made[__builtin_ctz(left)] != word)
+			return false;
+	guess->value[0] = word;
+	guess->mask[0] = guess->have;
+	guess->count = 1;
+	return true;
+}
 
-		if (!(guess->have >> k & 1))
-			continue;
-		score = memory->scores[k][guess->class][memory->hit[k][guess->class]];
-		while (i < guess->count && guess->value[i] != guess->made[k])
-			i++;
-		if (i == guess->count) {
-			guess->value[i] = guess->made[k];
-			guess->mask[i] = 0;
-			best[i] = score;
-			guess->count++;
-		}
-		guess->mask[i] |= 1u << k;
-		if (score > best[i])
-			best[i] = score;
-	}
+static void sort_best_first(struct guess *guess, uint16_t best[GUESS_KINDS])
+{
 	for (uint32_t i = 1; i < guess->count; i++) {
 		uint32_t value = guess->value[i], mask = guess->mask[i], j = i;
 		uint16_t score = best[i];
@@ -225,6 +244,34 @@ static void rank(const struct guess_memory *memory, struct guess *guess)
 		guess->mask[j] = mask;
 		best[j] = score;
 	}
+}
+
+/* Equal values become one candidate; the order is by score, earlier predictors first among equals. */
+static void rank(const struct guess_memory *memory, struct guess *guess)
+{
+	const uint16_t (*scores)[2] = memory->scores[guess->class];
+	uint32_t right = memory->right[guess->class];
+	uint16_t best[GUESS_KINDS];
+
+	guess->count = 0;
+	for (uint32_t left = guess->have; left; left &= left - 1) {
+		unsigned k = (unsigned)__builtin_ctz(left);
+		uint16_t score = scores[k][right >> k & 1];
+		uint32_t i = 0;
+
+		while (i < guess->count && guess->value[i] != guess->made[k])
+			i++;
+		if (i == guess->count) {
+			guess->value[i] = guess->made[k];
+			guess->mask[i] = 0;
+			best[i] = score;
+			guess->count++;
+		}
+		guess->mask[i] |= 1u << k;
+		if (score > best[i])
+			best[i] = score;
+	}
+	sort_best_first(guess, best);
 }
 
 void guess_make(struct guess_memory *memory, const struct map *map,
@@ -249,26 +296,30 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 		predict_role(memory, guess);
 	if (place->token.bytes == 4)
 		predict_data(memory, history, guess);
-	rank(memory, guess);
+	if (!all_equal(guess))
+		rank(memory, guess);
 }
 
 /* ---- learning ---------------------------------------------------------------------------------- */
 
 static void learn_scores(struct guess_memory *memory, const struct guess *guess, uint32_t word)
 {
-	for (unsigned k = 0; k < GUESS_KINDS; k++) {
-		uint8_t *hit = &memory->hit[k][guess->class];
-		uint16_t *score;
+	uint16_t (*scores)[2] = memory->scores[guess->class];
+	uint32_t right = memory->right[guess->class];
 
-		if (!(guess->have >> k & 1))
-			continue;
-		score = &memory->scores[k][guess->class][*hit];
-		*hit = guess->made[k] == word;
-		if (*hit)
+	for (uint32_t left = guess->have; left; left &= left - 1) {
+		unsigned k = (unsigned)__builtin_ctz(left);
+		uint16_t *score = &scores[k][right >> k & 1];
+
+		if (guess->made[k] == word) {
+			right |= 1u << k;
 			*score = (uint16_t)(*score + ((65535u - *score) * SCORE_RATE >> 8));
-		else
+		} else {
+			right &= ~(1u << k);
 			*score = (uint16_t)(*score - (*score * SCORE_RATE >> 8));
+		}
 	}
+	memory->right[guess->class] = (uint16_t)right;
 }
 
 /* Address that the new token speaks of, as far as the bytes before it tell. */
@@ -300,50 +351,69 @@ static void learn_target(struct guess_memory *memory, const struct guess_history
 			 const struct guess *guess, uint32_t word)
 {
 	uint64_t old = guess->fixed.target, new;
-	struct guess_target *known, *near;
+	uint32_t entry = target_entry(guess, old);
 	bool pc_right = (guess->fixed.have & 1u << FIXED_PC) &&
 			guess->fixed.value[FIXED_PC] == word;
 
-	known = target_of(memory, guess, old);
-	if (pc_right && known->old != old)
+	if (pc_right && !target_known(memory, entry, old))
 		return;
 	if (!new_target(history, guess, word, &new) || new == 0)
 		return;
-	*known = (struct guess_target){ old, new };
-	near = near_of(memory, guess, old);
-	*near = *known;
+	target_set(memory, entry, old, new);
+	entry = near_entry(guess, old);
+	memory->nears[entry] = (struct guess_target){ old, new };
+	fill(memory->nears_filled, entry);
+}
+
+static void pair_set(struct guess_pair *pairs, uint32_t *filled, uint32_t entry, uint32_t old,
+		     uint32_t new)
+{
+	pairs[entry] = (struct guess_pair){ old, new };
+	fill(filled, entry);
+}
+
+static void learn_changed(struct guess_memory *memory, uint32_t old, uint32_t word)
+{
+	pair_set(memory->words, memory->words_filled, word_entry(old), old, word);
+	memory->delta = word - old;
+	if (old >> 10 != word >> 10 && (old & FIELD_MASK) == (word & FIELD_MASK))
+		pair_set(memory->fields, memory->fields_filled, field_entry(old), old >> 10,
+			 word >> 10);
+	if (old > 0 && old < VALUE_MAX)
+		pair_set(memory->values, memory->values_filled, value_entry(old), old, word - old);
+}
+
+/* What was learned of this word does not hold any more. */
+static void learn_unchanged(struct guess_memory *memory, uint32_t word)
+{
+	uint32_t entry = word_entry(word);
+
+	if (is_filled(memory->words_filled, entry) && memory->words[entry].old == word &&
+	    memory->words[entry].new != 0)
+		memory->words[entry].new = word;
+	entry = field_entry(word);
+	if (is_filled(memory->fields_filled, entry) && memory->fields[entry].old == word >> 10)
+		memory->fields[entry].new = word >> 10;
+	entry = value_entry(word);
+	if (word > 0 && word < VALUE_MAX && is_filled(memory->values_filled, entry) &&
+	    memory->values[entry].old == word)
+		memory->values[entry].new = 0;
 }
 
 static void learn_data(struct guess_memory *memory, const struct guess *guess, uint32_t word)
 {
-	uint32_t old = guess->place.word;
-	struct guess_pair *pair = word_of(memory, old);
-
-	if (old != word) {
-		*pair = (struct guess_pair){ old, word };
-		memory->delta = word - old;
-	} else if (pair->old == old && pair->new != 0) {
-		pair->new = word;
-	}
-	pair = field_of(memory, old);
-	if (old >> 10 != word >> 10 && (old & FIELD_MASK) == (word & FIELD_MASK))
-		*pair = (struct guess_pair){ old >> 10, word >> 10 };
-	else if (pair->old == old >> 10 && old == word)
-		pair->new = word >> 10;
-	if (old > 0 && old < VALUE_MAX) {
-		pair = value_of(memory, old);
-		if (old != word)
-			*pair = (struct guess_pair){ old, word - old };
-		else if (pair->old == old)
-			pair->new = 0;
-	}
+	if (guess->place.word != word)
+		learn_changed(memory, guess->place.word, word);
+	else
+		learn_unchanged(memory, word);
 }
 
 void guess_learn(struct guess_memory *memory, const struct guess_history *history,
-		 const struct guess *guess, uint32_t word)
+		 struct guess *guess, uint32_t word)
 {
 	bool has_target = guess->fixed.has_target && guess->place.token.class != ISA_OTHER;
 
+	guess->unchanged = word == guess->place.word ? guess->unchanged + guess->place.token.bytes : 0;
 	if (guess->count > 1)
 		learn_scores(memory, guess, word);
 	if (has_target)

@@ -34,15 +34,21 @@ struct guess_pair {
 	uint32_t old, new;
 };
 
+/* Which entries of a table are filled. Tables are larger than a cache and mostly empty; this is not. */
+#define GUESS_FILLED(entries) ((entries) / 32)
+
 /* What is learned inside one segment. */
 struct guess_memory {
+	uint32_t targets_filled[GUESS_FILLED(GUESS_TARGETS)], nears_filled[GUESS_FILLED(GUESS_NEARS)];
+	uint32_t words_filled[GUESS_FILLED(GUESS_WORDS)], fields_filled[GUESS_FILLED(GUESS_FIELDS)];
+	uint32_t values_filled[GUESS_FILLED(GUESS_VALUES)];
 	struct guess_target targets[GUESS_TARGETS];
 	struct guess_target nears[GUESS_NEARS];
 	struct guess_pair words[GUESS_WORDS];
 	struct guess_pair fields[GUESS_FIELDS];
 	struct guess_pair values[GUESS_VALUES];
-	uint16_t scores[GUESS_KINDS][GUESS_CLASSES][2];
-	uint8_t hit[GUESS_KINDS][GUESS_CLASSES];
+	uint16_t scores[GUESS_CLASSES][GUESS_KINDS][2]; /* after it was wrong, after it was right */
+	uint16_t right[GUESS_CLASSES]; /* predictors that were right the last time */
 	uint32_t delta;
 };
 
@@ -59,6 +65,7 @@ struct guess {
 	uint32_t value[GUESS_KINDS];
 	uint32_t mask[GUESS_KINDS]; /* predictors that made it */
 	uint32_t count;
+	uint32_t unchanged; /* bytes right before the token, on its diagonal, that are the old ones; at least so many */
 	/* private */
 	uint32_t made[GUESS_KINDS];
 	uint32_t have;
@@ -72,6 +79,6 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 
 /* The token is `word`, and stands in the history now. */
 void guess_learn(struct guess_memory *memory, const struct guess_history *history,
-		 const struct guess *guess, uint32_t word);
+		 struct guess *guess, uint32_t word);
 
 #endif

@@ -23,6 +23,7 @@ void literal_passed(struct literal_memory *memory, const struct guess_history *h
 {
 	uint32_t done = end - history->start, *place;
 
+	memory->passed = end;
 	memory->found = 0;
 	if (done < MATCH_MIN)
 		return;
@@ -36,8 +37,11 @@ static void find_match(struct literal_memory *memory, const struct guess_history
 		       uint32_t done)
 {
 	const uint8_t *segment = history->segment;
-	uint32_t found = memory->found, bytes = 0;
+	uint32_t found, bytes = 0;
 
+	if (memory->passed != history->start + done)
+		literal_passed(memory, history, history->start + done);
+	found = memory->found;
 	memory->match_bytes = 0;
 	if (found == 0)
 		return;
@@ -55,6 +59,7 @@ struct state {
 	struct model *model;
 	struct model_mixer *mixer;
 	uint32_t hashes[LITERAL_CONTEXTS];
+	uint32_t *pairs[LITERAL_CONTEXTS]; /* of slots: for the bit at hand, after a 0 and after a 1 */
 	int old, guess, match; /* expected byte, or -1 */
 	uint32_t match_class, number;
 	bool inside; /* of a token: bytes come from the highest down */
@@ -67,7 +72,19 @@ static unsigned expected(int byte, unsigned partial, unsigned bits)
 	return (unsigned)byte >> (7 - bits) & 1;
 }
 
-static unsigned code_bit(const struct state *s, unsigned partial, unsigned bits, unsigned bit)
+/* Both slots that the next bit may have stand together, so they are fetched before this one is known. */
+static void find_pairs(struct state *s, unsigned known)
+{
+	for (unsigned i = 0; i + 2 < LITERAL_CONTEXTS; i++) {
+		uint32_t hash = (s->hashes[i] + known * 0x9e3779b1u) * 0x85ebca6bu;
+		uint32_t *slot = model_slot(s->model, hash);
+
+		s->pairs[i] = s->model->slots + ((size_t)(slot - s->model->slots) & ~(size_t)1);
+		__builtin_prefetch(s->pairs[i], 1);
+	}
+}
+
+static unsigned code_bit(struct state *s, unsigned partial, unsigned bits, unsigned bit)
 {
 	struct model *model = s->model;
 	unsigned old = expected(s->old, partial, bits), guess = expected(s->guess, partial, bits);
@@ -76,10 +93,10 @@ static unsigned code_bit(const struct state *s, unsigned partial, unsigned bits,
 
 	model_begin(model);
 	for (unsigned i = 0; i + 2 < LITERAL_CONTEXTS; i++)
-		model_context(model, (s->hashes[i] + partial * 0x9e3779b1u) * 0x85ebca6bu);
+		model_choose(model, s->pairs[i] + (partial & 1));
+	find_pairs(s, partial);
 	model_context(model, model_hash4(old, guess, s->number << 4 | bits, 0));
 	model_context(model, model_hash4(match, s->match_class, s->number, 99));
-	model_input(model, 77);
 	select[0] = ((s->number * 2 + (old < 2)) * 3 + match) * 3 + guess;
 	select[1] = (s->number * 8 + bits) * 64 + (old * 3 + guess) * 6 +
 		    (match < 2 ? 1 + s->match_class / 8 : 0);
@@ -99,6 +116,7 @@ static unsigned code_byte(struct state *s, const uint32_t *contexts, unsigned by
 	unsigned partial = 1;
 
 	make_hashes(s, contexts);
+	find_pairs(s, 0);
 	for (unsigned bits = 0; bits < 8; bits++) {
 		partial = partial << 1 | code_bit(s, partial, bits, byte >> (7 - bits) & 1);
 	}

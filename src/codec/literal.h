@@ -8,7 +8,7 @@
 #include "guess.h"
 
 #define LITERAL_CONTEXTS 12u
-#define LITERAL_INPUTS   (2 * LITERAL_CONTEXTS + 1)
+#define LITERAL_INPUTS   MODEL_INPUTS(LITERAL_CONTEXTS)
 #define LITERAL_ROWS0    512u
 #define LITERAL_ROWS1    4096u
 #define LITERAL_ROWS2    2048u
@@ -17,6 +17,7 @@
 /* What a match model and the last bytes tell; forgotten with each segment. */
 struct literal_memory {
 	uint32_t index[1u << MATCH_BITS]; /* position + 1 behind six bytes, by their hash */
+	uint32_t passed;
 	uint32_t found;                   /* what stood in it for the last position passed */
 	uint32_t match, match_bytes;      /* place in the segment expected to go on here; equal bytes before it */
 	uint32_t coded;                   /* last four bytes in coding order */

@@ -11,6 +11,7 @@
 #include "region.h"
 
 #define MAP_PIECES_MAX (1u << 19)
+#define MAP_RUNS_MAX   (1u << 20)
 #define MAP_ENTRY_MIN  8u /* bytes; shorter pieces say nothing about addresses */
 
 /* New bytes [at, at + bytes) are aligned with the old bytes at `at + diagonal`. Ascending, without overlap, not empty; between

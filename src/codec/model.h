@@ -12,77 +12,85 @@
 
 #define MODEL_SLOT_BITS    20u
 #define MODEL_SLOTS        (1u << MODEL_SLOT_BITS)
-#define MODEL_CONTEXTS_MAX 24u /* of one decision */
-#define MODEL_INPUTS_MAX   (2 * MODEL_CONTEXTS_MAX + 3)
-#define MODEL_SETS         3u    /* weight sets that vote on one decision */
-#define MODEL_STRETCH_MAX  2840  /* ln(p / (1 - p)) * 256 of the surest probability */
+#define MODEL_CONTEXTS_MAX 15u /* of one decision */
+#define MODEL_LANES        8u  /* inputs are worked on so many at a time; those that lack are zero */
+#define MODEL_INPUTS_MAX   (4 * MODEL_LANES)
+#define MODEL_SETS         3u   /* weight sets that vote on one decision */
+#define MODEL_STRETCH_MAX  1420 /* ln(p / (1 - p)) * 128 of the surest probability */
 #define MODEL_COUNT_MAX    1023u
+#define MODEL_STRETCHES    1024u /* of the less likely bit: 16 powers of two, 64 steps in each */
 
-/* Weights of one kind of decision: `sets[s]` rows of `inputs` numbers for selector s; 65536 is 1.0. */
+/* Inputs of a decision with so many contexts: two each and one more, in full lanes. */
+#define MODEL_INPUTS(contexts) ((2 * (contexts) + 1 + MODEL_LANES - 1) / MODEL_LANES * MODEL_LANES)
+
+_Static_assert(MODEL_INPUTS(MODEL_CONTEXTS_MAX) == MODEL_INPUTS_MAX, "inputs of the largest decision");
+
+/* Weights of one kind of decision: `sets[s]` rows of `inputs` numbers for selector s; 16384 is 1.0. */
 struct model_mixer {
-	int32_t *weights[MODEL_SETS];
+	int16_t *weights[MODEL_SETS];
 	uint32_t rows[MODEL_SETS];
-	uint16_t inputs;
-	uint16_t rate;   /* learning: error * input * rate >> 16 */
+	uint16_t inputs; /* in full lanes */
+	uint16_t rate;   /* how fast weights learn */
 	uint16_t limit;  /* slots of its contexts adapt at least as fast as after so many uses */
 };
 
 struct model {
 	struct coder *coder;
-	uint32_t *slots;               /* MODEL_SLOTS: probability << 10 | count */
-	int16_t stretch[4096];         /* by the upper 12 bits of a probability */
-	int16_t stretch_edge[4096];    /* probabilities below 1/64, 16 bits finer */
+	uint32_t *slots;               /* MODEL_SLOTS, of which 2^slot_bits are used: probability << 10 | count */
+	unsigned slot_bits;
+	int16_t stretch[MODEL_STRETCHES];
+	uint16_t squash[2 * MODEL_STRETCH_MAX + 1];
 	uint16_t reciprocal[MODEL_COUNT_MAX + 1];
 	/* the decision at hand */
 	uint32_t *chosen[MODEL_CONTEXTS_MAX];
-	int32_t inputs[MODEL_INPUTS_MAX];
-	uint32_t context_count, input_count;
+	int16_t inputs[MODEL_INPUTS_MAX];
+	uint32_t context_count;
 };
 
 /* Fills the tables. */
 void model_init(struct model *model, uint32_t *slots);
 
-/* Forgets everything that was learned in slots. */
-void model_reset(struct model *model);
+/* Forgets everything that was learned in slots, for coding something of so many bytes: little needs few slots. */
+void model_reset(struct model *model, uint32_t bytes);
 
-/* Sets all weights to the start values: for contexts' first inputs `first`, for their second `second`. */
-void mixer_reset(struct model_mixer *mixer, int32_t first, int32_t second);
+/* Sets all weights to the start values: for contexts' first inputs `first`, for all others `second`. */
+void mixer_reset(struct model_mixer *mixer, int16_t first, int16_t second);
 static inline size_t mixer_bytes(const struct model_mixer *mixer)
 {
 	return ((size_t)mixer->rows[0] + mixer->rows[1] + mixer->rows[2]) * mixer->inputs *
-	       sizeof(int32_t);
+	       sizeof(int16_t);
 }
 
 /* Lays the weights into memory of mixer_bytes. */
-void mixer_place(struct model_mixer *mixer, int32_t *memory);
+void mixer_place(struct model_mixer *mixer, int16_t *memory);
 
-/* Start a decision, give it contexts and further inputs in a fixed order, then code it. */
+/* Start a decision, give it contexts in a fixed order, then code it. */
 static inline void model_begin(struct model *model)
 {
 	model->context_count = 0;
-	model->input_count = 0;
+}
+
+static inline uint32_t *model_slot(const struct model *model, uint32_t hash)
+{
+	return &model->slots[hash >> (32 - model->slot_bits)];
+}
+
+static inline void model_choose(struct model *model, uint32_t *slot)
+{
+	model->chosen[model->context_count++] = slot;
 }
 
 /* The slot is fetched ahead: it is looked at when all contexts are known. */
 static inline void model_context(struct model *model, uint32_t hash)
 {
-	uint32_t *slot = &model->slots[hash >> (32 - MODEL_SLOT_BITS)];
+	uint32_t *slot = model_slot(model, hash);
 
 	__builtin_prefetch(slot, 1);
-	model->chosen[model->context_count++] = slot;
-	model->input_count += 2;
-}
-
-static inline void model_input(struct model *model, int32_t value)
-{
-	model->inputs[model->input_count++] = value;
+	model_choose(model, slot);
 }
 
 unsigned model_code(struct model *model, struct model_mixer *mixer,
 		    const uint32_t select[MODEL_SETS], unsigned bit);
-
-/* Probability out of 65536 for ln(p / (1 - p)) * 256. */
-uint32_t model_squash(int32_t stretched);
 
 /* Hashes of contexts: part of the format. */
 static inline uint32_t model_hash2(uint32_t a, uint32_t b)

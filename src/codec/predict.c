@@ -6,16 +6,10 @@
 
 /* ---- old bytes --------------------------------------------------------------------------------- */
 
-int segment_view(struct segment *s, uint32_t old, uint32_t piece_end)
+static int view_old(struct segment *s, uint32_t from, uint32_t to, uint32_t most)
 {
 	struct predict_view *view = &s->p->view;
-	uint32_t limit = s->p->map.old_bytes;
-	uint32_t from = old > PREDICT_MARGIN ? old - PREDICT_MARGIN : 0;
-	uint32_t to = limit - old > PREDICT_MARGIN ? old + PREDICT_MARGIN : limit;
-	uint32_t most = limit - piece_end > PREDICT_MARGIN ? piece_end + PREDICT_MARGIN : limit;
 
-	if (to > most)
-		to = most;
 	if (view->start <= from && view->end >= to)
 		return 0;
 	to = from + PREDICT_VIEW < most ? from + PREDICT_VIEW : most;
@@ -24,17 +18,18 @@ int segment_view(struct segment *s, uint32_t old, uint32_t piece_end)
 	return dfota_source_read(s->job->old, from, view->bytes, to - from);
 }
 
-struct isa_text segment_old(const struct segment *s, uint32_t old)
+/* Old bytes around [old, old + 15) come to hand; more are read ahead, up to `piece_end` and the margin behind it. */
+static inline int view_around(struct segment *s, uint32_t old, uint32_t piece_end)
 {
 	const struct predict_view *view = &s->p->view;
-	struct isa_text text = { view->bytes + (old - view->start), old - view->start,
-				 view->end - old };
+	uint32_t limit = s->p->map.old_bytes, from, to, most;
 
-	if (text.before > ISA_REACH)
-		text.before = ISA_REACH;
-	if (text.after > ISA_REACH)
-		text.after = ISA_REACH;
-	return text;
+	if (view->start + PREDICT_MARGIN <= old && old + PREDICT_MARGIN <= view->end)
+		return 0;
+	from = old > PREDICT_MARGIN ? old - PREDICT_MARGIN : 0;
+	to = limit - old > PREDICT_MARGIN ? old + PREDICT_MARGIN : limit;
+	most = limit - piece_end > PREDICT_MARGIN ? piece_end + PREDICT_MARGIN : limit;
+	return view_old(s, from, to < most ? to : most, most);
 }
 
 /* ---- runs: stretches of a piece inside one region on both sides -------------------------------------- */
@@ -98,7 +93,7 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 	if (isa && distance % isa->step != 0)
 		isa = NULL;
 	while (place->at < end && !s->error) {
-		s->error = segment_view(s, place->old, old_end);
+		s->error = view_around(s, place->old, old_end);
 		if (s->error)
 			return;
 		if (coder_exhausted(&s->p->coder)) {
@@ -118,6 +113,7 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 			place->old += 4;
 		} else {
 			segment_byte(s, place->at, place->text.at, kind);
+			s->guess.unchanged = 0; /* not looked at */
 			place->at++;
 			place->old++;
 		}
@@ -132,6 +128,7 @@ static void code_piece(struct segment *s, uint32_t at, uint32_t end, int32_t dia
 	s->piece_start = at;
 	s->piece_end = end;
 	s->long_end = s->block_end = 0;
+	s->guess.unchanged = 0;
 	place->at = at;
 	place->old = at + (uint32_t)diagonal;
 	while (place->at < end && !s->error) {
@@ -190,12 +187,12 @@ static uint32_t piece_find(const struct map *map, uint32_t at)
 	return low;
 }
 
-static void reset(struct predict *p)
+static void reset(struct predict *p, uint32_t bytes)
 {
-	model_reset(&p->model);
-	mixer_reset(&p->block_mixer, 14000, 4000);
-	mixer_reset(&p->flag_mixer, 11800, 4000);
-	mixer_reset(&p->literal_mixer, 9800, 3000);
+	model_reset(&p->model, bytes);
+	mixer_reset(&p->block_mixer, 3500, 1000);
+	mixer_reset(&p->flag_mixer, 2950, 1000);
+	mixer_reset(&p->literal_mixer, 2450, 750);
 	guess_reset(p->guesses);
 	literal_reset(p->literals);
 	p->view.start = p->view.end = 0;
@@ -210,7 +207,7 @@ int predict_segment(struct predict *p, const struct predict_job *job)
 	};
 	uint32_t at = job->start;
 
-	reset(p);
+	reset(p, job->end - job->start);
 	for (uint32_t i = piece_find(&p->map, at); at < job->end && !s.error; i++) {
 		const struct map_piece *piece =
 			i < p->map.piece_count ? &p->map.pieces[i] : NULL;

@@ -49,7 +49,7 @@ struct predict {
 	struct coder coder;
 	struct model model;
 	struct model_mixer prelude_mixer, block_mixer, flag_mixer, literal_mixer;
-	int32_t *weights;
+	int16_t *weights;
 	size_t weights_bytes;
 	struct guess_memory *guesses;
 	struct literal_memory *literals;
@@ -79,8 +79,8 @@ struct predict_job {
 	struct predict_counts *counts;   /* encoder: added to; NULL = not counted */
 };
 
-/* Room for everything, in an arena, for a prelude of so many bytes. */
-size_t predict_workspace_bytes(uint32_t prelude_bytes);
+/* Room for everything, in an arena. */
+size_t predict_workspace_bytes(const struct dfota_delta_map *room);
 int predict_open(struct predict **ret_predict, const struct dfota_codec_image *image,
 		 struct codec_arena *arena) DFOTA_MUST_CHECK;
 

@@ -5,10 +5,10 @@
 #include "predict.h"
 
 static const struct model_mixer block_shape = {
-	.rows = { 32, 64 }, .inputs = 2 * 6 + 1, .rate = 5, .limit = 255
+	.rows = { 32, 64 }, .inputs = MODEL_INPUTS(6), .rate = 5, .limit = 255
 };
 static const struct model_mixer flag_shape = {
-	.rows = { GUESS_CLASSES * 4, 256 }, .inputs = 2 * 7 + 1, .rate = 5, .limit = 400
+	.rows = { GUESS_CLASSES * 4, 256 }, .inputs = MODEL_INPUTS(7), .rate = 5, .limit = 400
 };
 static const struct model_mixer literal_shape = {
 	.rows = { LITERAL_ROWS0, LITERAL_ROWS1, LITERAL_ROWS2 },
@@ -19,17 +19,6 @@ static const struct model_mixer literal_shape = {
 static const struct model_mixer prelude_shape = {
 	.rows = { PRELUDE_ROWS }, .inputs = PRELUDE_INPUTS, .rate = 5, .limit = 400
 };
-
-struct room {
-	uint32_t regions, pieces, types;
-};
-
-static struct room room_of(uint32_t prelude_bytes)
-{
-	return (struct room){ prelude_regions_room(prelude_bytes),
-			      prelude_pieces_room(prelude_bytes),
-			      prelude_pieces_room(prelude_bytes) };
-}
 
 /* The prelude's mixer is gone when the others come. */
 static size_t weights_bytes(void)
@@ -42,21 +31,19 @@ static size_t weights_bytes(void)
 
 _Static_assert(MAP_PIECES_MAX * 2 <= MODEL_SLOTS, "slots lend their memory to the sorting of pieces");
 
-size_t predict_workspace_bytes(uint32_t prelude_bytes)
+size_t predict_workspace_bytes(const struct dfota_delta_map *room)
 {
-	struct room room = room_of(prelude_bytes);
-
 	return codec_arena_bytes(sizeof(struct predict)) +
 	       codec_arena_bytes(MODEL_SLOTS * sizeof(uint32_t)) +
 	       codec_arena_bytes(weights_bytes()) +
 	       codec_arena_bytes(sizeof(struct guess_memory)) +
 	       codec_arena_bytes(sizeof(struct literal_memory)) +
 	       codec_arena_bytes(sizeof(struct symbols)) +
-	       2 * (codec_arena_bytes(room.regions * sizeof(struct region)) +
-		    codec_arena_bytes(room.regions * sizeof(uint32_t))) +
-	       codec_arena_bytes(room.pieces * sizeof(struct map_piece)) +
-	       codec_arena_bytes(room.pieces * sizeof(struct map_entry)) +
-	       codec_arena_bytes(room.types * sizeof(struct map_types));
+	       2 * (codec_arena_bytes(room->regions * sizeof(struct region)) +
+		    codec_arena_bytes(room->regions * sizeof(uint32_t))) +
+	       codec_arena_bytes(room->pieces * sizeof(struct map_piece)) +
+	       codec_arena_bytes(room->pieces * sizeof(struct map_entry)) +
+	       codec_arena_bytes(room->runs * sizeof(struct map_types));
 }
 
 static int take_regions(struct regions *regions, uint32_t room, struct codec_arena *arena)
@@ -68,7 +55,7 @@ static int take_regions(struct regions *regions, uint32_t room, struct codec_are
 
 static void place_mixers(struct predict *p)
 {
-	int32_t *memory = p->weights;
+	int16_t *memory = p->weights;
 
 	p->prelude_mixer = prelude_shape;
 	mixer_place(&p->prelude_mixer, memory);
@@ -85,7 +72,7 @@ static void place_mixers(struct predict *p)
 int predict_open(struct predict **ret_predict, const struct dfota_codec_image *image,
 		 struct codec_arena *arena)
 {
-	struct room room = room_of(image->prelude_bytes);
+	const struct dfota_delta_map *room = &image->map;
 	struct predict *p = codec_arena_take(arena, sizeof(*p));
 	uint32_t *slots = codec_arena_take(arena, MODEL_SLOTS * sizeof(uint32_t));
 
@@ -96,12 +83,12 @@ int predict_open(struct predict **ret_predict, const struct dfota_codec_image *i
 	p->guesses = codec_arena_take(arena, sizeof(*p->guesses));
 	p->literals = codec_arena_take(arena, sizeof(*p->literals));
 	p->symbols = codec_arena_take(arena, sizeof(*p->symbols));
-	if (take_regions(&p->map.old_regions, room.regions, arena) ||
-	    take_regions(&p->map.new_regions, room.regions, arena))
+	if (take_regions(&p->map.old_regions, room->regions, arena) ||
+	    take_regions(&p->map.new_regions, room->regions, arena))
 		return DFOTA_E_MEMORY;
-	p->prelude.pieces = codec_arena_take(arena, room.pieces * sizeof(struct map_piece));
-	p->map.entries = codec_arena_take(arena, room.pieces * sizeof(struct map_entry));
-	p->prelude.types = codec_arena_take(arena, room.types * sizeof(struct map_types));
+	p->prelude.pieces = codec_arena_take(arena, room->pieces * sizeof(struct map_piece));
+	p->map.entries = codec_arena_take(arena, room->pieces * sizeof(struct map_entry));
+	p->prelude.types = codec_arena_take(arena, room->runs * sizeof(struct map_types));
 	if (!p->weights || !p->guesses || !p->literals || !p->symbols || !p->prelude.pieces ||
 	    !p->map.entries || !p->prelude.types)
 		return DFOTA_E_MEMORY;
@@ -110,9 +97,7 @@ int predict_open(struct predict **ret_predict, const struct dfota_codec_image *i
 	p->prelude.map = &p->map;
 	p->prelude.old_pairs = &p->symbols->old;
 	p->prelude.new_pairs = &p->symbols->new;
-	p->prelude.region_room = room.regions;
-	p->prelude.piece_room = room.pieces;
-	p->prelude.types_room = room.types;
+	p->prelude.room = *room;
 	p->map.old_bytes = (uint32_t)image->old_bytes;
 	p->map.new_bytes = (uint32_t)image->new_bytes;
 	p->model.coder = &p->coder;
@@ -132,7 +117,7 @@ int predict_ready(struct predict *p)
 
 static size_t coding_workspace_bytes(const struct dfota_codec_image *image)
 {
-	return predict_workspace_bytes(image->prelude_bytes);
+	return predict_workspace_bytes(&image->map);
 }
 
 static int coding_init(void **ret_state, const struct dfota_codec_image *image,
@@ -147,7 +132,7 @@ static int coding_init(void **ret_state, const struct dfota_codec_image *image,
 	if (error)
 		return error;
 	coder_start_decoding(&p->coder, prelude, image->prelude_bytes);
-	prelude_start(&p->model, &p->prelude_mixer);
+	prelude_start(&p->model, &p->prelude_mixer, &p->map);
 	error = prelude_code(&p->model, &p->prelude_mixer, &p->prelude);
 	if (!error)
 		error = p->coder.error;

@@ -43,11 +43,19 @@ static inline void segment_store(const struct segment *s, uint32_t at, unsigned 
 		segment_new(s, at)[i] = (uint8_t)(word >> (8 * i));
 }
 
-/* Old bytes around [old, old + 15) come to hand; more are read ahead, up to `piece_end` and the margin behind it. */
-int segment_view(struct segment *s, uint32_t old, uint32_t piece_end) DFOTA_MUST_CHECK;
+/* Old bytes at hand, around `old`. */
+static inline struct isa_text segment_old(const struct segment *s, uint32_t old)
+{
+	const struct predict_view *view = &s->p->view;
+	struct isa_text text = { view->bytes + (old - view->start), old - view->start,
+				 view->end - old };
 
-/* Those that are at hand, around `old`. */
-struct isa_text segment_old(const struct segment *s, uint32_t old);
+	if (text.before > ISA_REACH)
+		text.before = ISA_REACH;
+	if (text.after > ISA_REACH)
+		text.after = ISA_REACH;
+	return text;
+}
 
 /* Numbers that are not worth a model. */
 uint32_t segment_plain(struct segment *s, unsigned bits, uint32_t number);

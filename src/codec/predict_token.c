@@ -64,7 +64,6 @@ static bool code_block(struct segment *s, uint32_t at, uint32_t end, unsigned is
 	model_context(model, model_hash4(is_long, since, from << 8 | history, 14));
 	model_context(model, model_hash4(is_long, s->outcomes & 255, s->long_history & 3, 15));
 	model_context(model, model_hash4(is_long, at >> 12, history & 3, 16));
-	model_input(model, 77);
 	select[0] = is_long * 16 + (history & 15);
 	select[1] = is_long * 32 + (since < 31 ? since : 31);
 	clean = model_code(model, &s->p->block_mixer, select, clean);
@@ -119,7 +118,6 @@ static unsigned code_flag(struct segment *s, uint32_t j, uint32_t later, unsigne
 	model_context(model, model_hash4(jm, before >> 21 << 11 | behind >> 21, last, 5));
 	model_context(model, model_hash4(jm, (uint32_t)g->fixed.target, g->fixed.exact, 6));
 	model_context(model, model_hash4(jo, same, word >> 22, 7));
-	model_input(model, 77);
 	select[0] = class * 4 + (j < 3 ? j : 3);
 	select[1] = (((present < 7 ? present : 7) * 4 + (j < 3 ? j : 3)) * 4 + last) * 2 +
 		    (g->mask[j] & 1);
@@ -269,6 +267,6 @@ void segment_token(struct segment *s, uint32_t run_end)
 		code_choice(s);
 	}
 	guess_learn(s->p->guesses, &s->history, g, isa_load(segment_new(s, at), g->place.token.bytes));
-	if (s->job->mode != PREDICT_SCAN)
+	if (s->job->mode != PREDICT_SCAN && !s->clean)
 		literal_passed(s->p->literals, &s->history, at + g->place.token.bytes);
 }

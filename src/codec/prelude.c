@@ -8,7 +8,7 @@
 #include "prelude.h"
 
 #define RECENT 8u
-#define WEIGHT 16000 /* all start with */
+#define WEIGHT 4000 /* all start with */
 
 enum field {
 	FIELD_REGIONS, FIELD_GAP, FIELD_BYTES, FIELD_KIND, FIELD_GROUP, FIELD_VA, FIELD_MEMORY,
@@ -43,7 +43,6 @@ static unsigned code_bit(struct writer *w, unsigned field, uint32_t where, uint3
 	model_context(model, model_hash3(at, hint, 3));
 	model_context(model, model_hash4(at, w->last[field], w->before[field], 4));
 	model_context(model, model_hash4(at, w->last[field], hint, 5));
-	model_input(model, 77);
 	return model_code(model, w->mixer, select, bit);
 }
 
@@ -229,7 +228,7 @@ static void code_pieces(struct writer *w, struct prelude *prelude)
 	struct recent recent = { .count = 1 };
 	uint32_t from = 0;
 
-	map->piece_count = code_bounded(w, FIELD_PIECES, 0, map->piece_count, prelude->piece_room);
+	map->piece_count = code_bounded(w, FIELD_PIECES, 0, map->piece_count, prelude->room.pieces);
 	for (uint32_t i = 0; i < map->piece_count && !w->wrong; i++) {
 		code_piece(w, map, from, &recent, &prelude->pieces[i]);
 		from = prelude->pieces[i].at + prelude->pieces[i].bytes;
@@ -247,7 +246,7 @@ static void code_types(struct writer *w, struct prelude *prelude)
 	struct recent recent = { .count = 1 };
 	uint32_t from = 0;
 
-	map->type_run_count = code_bounded(w, FIELD_RUNS, 0, map->type_run_count, prelude->types_room);
+	map->type_run_count = code_bounded(w, FIELD_RUNS, 0, map->type_run_count, prelude->room.runs);
 	for (uint32_t i = 0; i < map->type_run_count && !w->wrong; i++) {
 		struct map_types *run = &prelude->types[i];
 
@@ -277,7 +276,7 @@ static void code_symbol_runs(struct writer *w, struct prelude *prelude)
 	if (!w->model->coder->encoding) /* they share their room */
 		prelude->symbol_runs = prelude->types + map->type_run_count;
 	map->symbol_run_count = code_bounded(w, FIELD_SYMBOLS, 0, map->symbol_run_count,
-					     prelude->types_room - map->type_run_count);
+					     prelude->room.runs - map->type_run_count);
 	for (uint32_t i = 0; i < map->symbol_run_count && !w->wrong; i++) {
 		struct map_types *run = &prelude->symbol_runs[i];
 		uint32_t gone, fresh = run->old + (uint32_t)run->shift - new;
@@ -339,9 +338,9 @@ static void code_symbols(struct writer *w, struct prelude *prelude)
 	code_pairs(w, prelude->new_pairs, prelude->old_pairs);
 }
 
-void prelude_start(struct model *model, struct model_mixer *mixer)
+void prelude_start(struct model *model, struct model_mixer *mixer, const struct map *map)
 {
-	model_reset(model);
+	model_reset(model, map->new_bytes);
 	mixer_reset(mixer, WEIGHT, WEIGHT / 2);
 }
 
@@ -362,10 +361,10 @@ int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude 
 	struct writer writer = { .model = model, .mixer = mixer };
 	struct map *map = prelude->map;
 
-	code_regions(&writer, &map->old_regions, NULL, map->old_bytes, prelude->region_room);
+	code_regions(&writer, &map->old_regions, NULL, map->old_bytes, prelude->room.regions);
 	if (!writer.wrong)
 		code_regions(&writer, &map->new_regions, &map->old_regions, map->new_bytes,
-			     prelude->region_room);
+			     prelude->room.regions);
 	charge(&writer, prelude, PRELUDE_REGIONS);
 	if (!writer.wrong)
 		code_pieces(&writer, prelude);

@@ -5,30 +5,13 @@
 #ifndef DFOTA_CODEC_PRELUDE_H
 #define DFOTA_CODEC_PRELUDE_H
 
+#include "dfota/delta.h"
 #include "map.h"
 #include "model.h"
 #include "symbols.h"
 
-/* A prelude of so many bytes holds at most so many regions of each image, pieces, runs of types and runs of symbols, and all its bytes bound
- * the memory that they need. Encoders pad. */
-#define PRELUDE_REGION_BYTES 2u
-
-static inline uint32_t prelude_regions_room(uint32_t bytes)
-{
-	return bytes / PRELUDE_REGION_BYTES < REGIONS_MAX ? bytes / PRELUDE_REGION_BYTES
-							  : REGIONS_MAX;
-}
-
-/* Two bytes each for the first 32768 of them, then four. */
-static inline uint32_t prelude_pieces_room(uint32_t bytes)
-{
-	uint32_t room = bytes / 2 < (1u << 15) ? bytes / 2 : (1u << 14) + bytes / 4;
-
-	return room < MAP_PIECES_MAX ? room : MAP_PIECES_MAX;
-}
-
 #define PRELUDE_CONTEXTS 5u
-#define PRELUDE_INPUTS   (2 * PRELUDE_CONTEXTS + 1)
+#define PRELUDE_INPUTS   MODEL_INPUTS(PRELUDE_CONTEXTS)
 #define PRELUDE_FIELDS   28u
 #define PRELUDE_ROWS     (PRELUDE_FIELDS * 64u)
 
@@ -40,14 +23,15 @@ struct prelude {
 	struct map_piece *pieces;
 	struct map_types *types, *symbol_runs;
 	struct symbol_pairs *old_pairs, *new_pairs;
-	uint32_t region_room, piece_room, types_room;
+	struct dfota_delta_map room;
 	uint64_t cost[PRELUDE_PARTS]; /* encoding, filled: in 1/65536 bit */
 };
 
 /* Codes all of it with a mixer of PRELUDE_ROWS rows and PRELUDE_INPUTS inputs. Decoding: DFOTA_E_CORRUPT when anything is out of
  * bounds; everything that region.h and map.h say holds afterwards, but by_address is not filled.
  */
-void prelude_start(struct model *model, struct model_mixer *mixer); /* before it: forgets what was learned */
+/* Before it: forgets what was learned; the map has its sizes. */
+void prelude_start(struct model *model, struct model_mixer *mixer, const struct map *map);
 int prelude_code(struct model *model, struct model_mixer *mixer, struct prelude *prelude)
 	DFOTA_MUST_CHECK;
 

@@ -22,6 +22,9 @@ void delta_put_header(uint8_t p[DFOTA_DELTA_HEADER_BYTES], const struct dfota_de
 	dfota_put32(p + 60, header->codings);
 	dfota_put64(p + 64, header->moved_bytes);
 	dfota_put64(p + 72, header->changed_bytes);
+	dfota_put32(p + 80, header->map.regions);
+	dfota_put32(p + 84, header->map.pieces);
+	dfota_put32(p + 88, header->map.runs);
 }
 
 void delta_get_header(struct dfota_delta_header *header, const uint8_t p[DFOTA_DELTA_HEADER_BYTES])
@@ -40,6 +43,9 @@ void delta_get_header(struct dfota_delta_header *header, const uint8_t p[DFOTA_D
 	header->codings = dfota_get32(p + 60);
 	header->moved_bytes = dfota_get64(p + 64);
 	header->changed_bytes = dfota_get64(p + 72);
+	header->map.regions = dfota_get32(p + 80);
+	header->map.pieces = dfota_get32(p + 84);
+	header->map.runs = dfota_get32(p + 88);
 	header->literal_bytes = header->new_bytes - header->moved_bytes - header->changed_bytes;
 }
 

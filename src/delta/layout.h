@@ -5,7 +5,7 @@
  * Header   0 "DFD", 3 format, 4 unit_bytes, 8 old_bytes (64), 16 new_bytes (64), 24 segment_bytes,
  *          28 step_count, 32 copy_count, 36 copy_stream_bytes, 40 chunk_bytes (64), 48
  * prelude_bytes, 52 stash_bytes, 56 live_copies, 60 codings, 64 moved_bytes (64), 72 changed_bytes
- * (64) Step     0 segment, 4 segments, 8 changed_units (64), 16 kind (8), 17 coding (8), 18 copies
+ * (64), 80 regions, 84 pieces, 88 runs of the map; Step     0 segment, 4 segments, 8 changed_units (64), 16 kind (8), 17 coding (8), 18 copies
  * (16), 20 chunk_bytes, 24 source, 32 target, 48 chunk Copy     zigzag(old_offset - end of the copy
  * before), bytes, stash_offset - end of the copy before in this step, last_reader - step - 1; each
  * a varint

@@ -233,6 +233,7 @@ static int share_prove(void *context, size_t item)
 		.segment_bytes = build->options.segment_bytes,
 		.prelude_bytes = build->header.prelude_bytes,
 		.codings = build->header.codings,
+		.map = build->header.map,
 	};
 	size_t workspace_bytes = dfota_codec_workspace_bytes(&image);
 	struct dfota_memory prelude = { build->predictor.prelude, image.prelude_bytes };
@@ -300,8 +301,10 @@ static int encode_all(struct build *build)
 	for (uint32_t i = 0; i < build->count && !error; i++)
 		if (build->segments[i].changed_units)
 			build->header.codings |= 1u << build->segments[i].chunk.coding;
-	if (build->header.codings >> DFOTA_CODING_PREDICT & 1)
+	if (build->header.codings >> DFOTA_CODING_PREDICT & 1) {
 		build->header.prelude_bytes = (uint32_t)build->predictor.prelude_bytes;
+		build->header.map = build->predictor.room;
+	}
 	if (error || build->options.unproven)
 		return error;
 	return for_items(build, build->count < PROOFS ? build->count : PROOFS, 990, share_prove);

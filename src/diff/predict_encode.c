@@ -48,7 +48,7 @@ static int predict_take(struct predict **ret_predict, void **ret_memory,
 			const struct diff_images *images)
 {
 	struct dfota_codec_image image = { images->old_bytes, images->new_bytes, 0, 0, 0 };
-	size_t bytes = predict_workspace_bytes(0);
+	size_t bytes = predict_workspace_bytes(&image.map);
 	void *memory = malloc(bytes);
 	struct codec_arena arena = { memory, bytes };
 	int error;
@@ -63,31 +63,24 @@ static int predict_take(struct predict **ret_predict, void **ret_memory,
 	return error;
 }
 
-/* As many bytes as make room for all of it in a reader's memory. */
-static uint32_t prelude_least(const struct map *map)
+static uint32_t larger(uint32_t a, uint32_t b)
 {
-	uint32_t regions = map->old_regions.count > map->new_regions.count ? map->old_regions.count
-									   : map->new_regions.count;
-	uint32_t runs = map->type_run_count + map->symbol_run_count;
-	uint32_t pieces = map->piece_count > runs ? map->piece_count : runs;
-	uint32_t least = 0;
-
-	while (prelude_pieces_room(least) < pieces || prelude_regions_room(least) < regions)
-		least += 64;
-	return least;
+	return a > b ? a : b;
 }
 
-/* Bounded by what a reader of its length makes room for. */
 static int prelude_make(struct diff_predictor *predictor, const struct diff_symbols *symbols)
 {
 	struct map map = predictor->map;
+	struct dfota_delta_map room_for = {
+		larger(map.old_regions.count, map.new_regions.count),
+		map.piece_count,
+		map.type_run_count + map.symbol_run_count,
+	};
 	struct prelude prelude = {
 		.map = &map,
 		.pieces = predictor->pieces,
 		.types = predictor->types,
-		.region_room = REGIONS_MAX,
-		.piece_room = MAP_PIECES_MAX,
-		.types_room = MAP_PIECES_MAX,
+		.room = room_for,
 		.symbol_runs = symbols ? symbols->runs : NULL,
 	};
 	size_t room = 4096 + 32 * ((size_t)map.piece_count + map.type_run_count + map.symbol_run_count +
@@ -109,13 +102,12 @@ static int prelude_make(struct diff_predictor *predictor, const struct diff_symb
 		p->symbols->new = predictor->tokens->new;
 	}
 	coder_start_encoding(&p->coder, predictor->prelude, room);
-	prelude_start(&p->model, &p->prelude_mixer);
+	prelude_start(&p->model, &p->prelude_mixer, &p->map);
 	error = prelude_code(&p->model, &p->prelude_mixer, &prelude);
 	if (!error)
 		error = coder_finish(&p->coder);
 	predictor->prelude_bytes = p->coder.output_bytes;
-	if (predictor->prelude_bytes < prelude_least(&map))
-		predictor->prelude_bytes = prelude_least(&map);
+	predictor->room = room_for;
 	for (unsigned i = 0; i < PRELUDE_PARTS; i++)
 		predictor->prelude_cost[i] = prelude.cost[i];
 	free(memory);
@@ -148,6 +140,9 @@ int diff_predictor_make(struct diff_predictor *predictor, const struct diff_imag
 			predictor->map.symbol_run_count = symbols->run_count;
 			predictor->tokens = symbols->tokens;
 		}
+		if (predictor->map.type_run_count > MAP_RUNS_MAX - predictor->map.symbol_run_count)
+			predictor->map.type_run_count =
+				MAP_RUNS_MAX - predictor->map.symbol_run_count;
 		error = prelude_make(predictor, symbols);
 	}
 	if (error)

@@ -19,6 +19,7 @@ struct diff_predictor {
 	struct symbols *tokens; /* borrowed, or NULL */
 	uint8_t *prelude;
 	size_t prelude_bytes;
+	struct dfota_delta_map room; /* what a reader of the prelude needs */
 	uint64_t prelude_cost[PRELUDE_PARTS]; /* in 1/65536 bit */
 };
 

@@ -24,6 +24,7 @@ static struct dfota_codec_image image_of(const struct dfota_delta_header *header
 		.segment_bytes = header->segment_bytes,
 		.prelude_bytes = header->prelude_bytes,
 		.codings = header->codings,
+		.map = header->map,
 	};
 }
 

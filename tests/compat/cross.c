@@ -129,7 +129,7 @@ static int decode(char **paths)
 		return error;
 	image = (struct dfota_codec_image){ delta.header.old_bytes, delta.header.new_bytes,
 					    delta.header.segment_bytes, delta.header.prelude_bytes,
-					    delta.header.codings };
+					    delta.header.codings, delta.header.map };
 	index = (struct dfota_memory){ file + delta.prelude_at, delta.header.prelude_bytes };
 	prelude = dfota_memory_source(&index);
 	bytes = dfota_codec_workspace_bytes(&image);

@@ -205,12 +205,11 @@ static struct predict *predict;
 
 static int set_up(void **state)
 {
-	struct dfota_codec_image image = { 1 << 20, 1 << 20, 0, 0, 0 };
-	size_t bytes = predict_workspace_bytes(1 << 16);
+	struct dfota_codec_image image = { .old_bytes = 1 << 20, .new_bytes = 1 << 20 };
+	size_t bytes = predict_workspace_bytes(&image.map);
 	struct codec_arena arena = { malloc(bytes), bytes };
 
 	*state = arena.at;
-	image.prelude_bytes = 1 << 16;
 	return arena.at ? predict_open(&predict, &image, &arena) : -1;
 }
 
@@ -220,40 +219,40 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static uint32_t squash(int32_t x)
+{
+	return predict->model.squash[x + MODEL_STRETCH_MAX];
+}
+
 static void test_squash_rises_and_stays_a_probability(void **state)
 {
 	uint32_t before = 0;
 
 	(void)state;
-	for (int32_t x = -MODEL_STRETCH_MAX - 50; x <= MODEL_STRETCH_MAX + 50; x++) {
-		uint32_t p = model_squash(x);
+	for (int32_t x = -MODEL_STRETCH_MAX; x <= MODEL_STRETCH_MAX; x++) {
+		uint32_t p = squash(x);
 
 		assert_in_range(p, 1, 65535);
 		assert_true(p >= before);
-		assert_int_equal(p + model_squash(-x), 65536);
+		assert_int_equal(p + squash(-x), 65536);
 		before = p;
 	}
-	assert_int_equal(model_squash(0), 32768);
-	assert_int_equal(model_squash(INT32_MAX), model_squash(MODEL_STRETCH_MAX));
-	assert_int_equal(model_squash(-INT32_MAX), model_squash(-MODEL_STRETCH_MAX));
+	assert_int_equal(squash(0), 32768);
 }
 
 static void test_stretch_undoes_squash(void **state)
 {
-	const struct model *model = &predict->model;
+	const int16_t *stretch = predict->model.stretch;
 
 	(void)state;
-	for (unsigned i = 0; i < 4096; i++) {
-		int32_t x = model->stretch[i], edge = model->stretch_edge[i];
-		uint32_t p = (i * 1024 + 512) >> 6;
+	for (uint32_t i = 0; i < MODEL_STRETCHES; i++) {
+		uint32_t p = ((2 * (64 + i % 64) + 1) << (i / 64)) / 2 - 64; /* of 2^22 */
 
-		assert_in_range(x + MODEL_STRETCH_MAX, 0, 2 * MODEL_STRETCH_MAX);
-		assert_in_range(edge + MODEL_STRETCH_MAX, 0, 2 * MODEL_STRETCH_MAX);
-		if (i > 0) {
-			assert_true(model->stretch[i - 1] <= x);
-			assert_true(model->stretch_edge[i - 1] <= edge);
-			assert_in_range(model_squash(x) + p / 64 + 4 - p, 0, p / 32 + 8);
-		}
+		assert_in_range(stretch[i], 0, MODEL_STRETCH_MAX);
+		if (i > 0)
+			assert_true(stretch[i - 1] >= stretch[i]);
+		if (stretch[i] < MODEL_STRETCH_MAX && p < 1u << 21)
+			assert_in_range(64 * squash(-stretch[i]) + p / 64 + 64 - p, 0, p / 32 + 128);
 	}
 }
 
@@ -265,7 +264,7 @@ static size_t code_bits(bool encoding, const struct dfota_source *source, size_t
 	struct model_mixer *mixer = &predict->prelude_mixer;
 	uint32_t last = 0;
 
-	prelude_start(model, mixer);
+	prelude_start(model, mixer, &predict->map);
 	if (encoding)
 		coder_start_encoding(model->coder, stream.bytes, sizeof(stream.bytes));
 	else
@@ -276,7 +275,6 @@ static size_t code_bits(bool encoding, const struct dfota_source *source, size_t
 		model_begin(model);
 		for (uint32_t c = 0; c < PRELUDE_CONTEXTS; c++)
 			model_context(model, model_hash3(last & ((1u << c) - 1), c, 7));
-		model_input(model, 77);
 		bits[i] = (uint8_t)model_code(model, mixer, select, bits[i]);
 		last = last << 1 | bits[i];
 	}
@@ -421,7 +419,7 @@ int main(void)
 		cmocka_unit_test(test_a_decision_costs_what_its_chance_says),
 		cmocka_unit_test(test_exhaustion_is_told_and_an_error_kept),
 		cmocka_unit_test(test_a_stream_without_room_is_counted_and_refused),
-		cmocka_unit_test(test_squash_rises_and_stays_a_probability),
+		cmocka_unit_test_setup_teardown(test_squash_rises_and_stays_a_probability, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stretch_undoes_squash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_learned_is_the_same_both_ways, set_up,
 						tear_down),

@@ -362,7 +362,7 @@ static void odd_zips_are_refused(void **state)
 #define PART(name, unit, rest)                                                                     \
 	"{\"name\":\"" name "\",\"old\":" IMAGE ",\"new\":" IMAGE ",\"unit\":" unit                \
 	",\"segment\":1024,\"stash\":0,\"copies\":0,\"memory\":1,\"delta\":"                       \
-	"{\"bytes\":80,\"index\":80,\"sha256\":" HASH "}" rest "}"
+	"{\"bytes\":92,\"index\":92,\"sha256\":" HASH "}" rest "}"
 #define ROOT(format, project, parts)                                                               \
 	"{\"format\":" format ",\"project\":" project                                              \
 	",\"from\":\"a\",\"to\":\"b\",\"partitions\":[" parts "]}"

@@ -104,7 +104,8 @@ static int encode_all(void **state)
 	memory = (struct dfota_memory){ coded.predictor.prelude, coded.predictor.prelude_bytes };
 	prelude = dfota_memory_source(&memory);
 	coded.image = (struct dfota_codec_image){ IMAGE, IMAGE, SEGMENT, (uint32_t)memory.bytes,
-						  1u << DFOTA_CODING_PREDICT };
+						  1u << DFOTA_CODING_PREDICT,
+						  coded.predictor.room };
 	bytes = dfota_codec_workspace_bytes(&coded.image);
 	coded.workspace = malloc(bytes);
 	assert_true(bytes > 0 && coded.workspace);
@@ -404,6 +405,7 @@ static void test_a_map_of_many_pieces_is_bounded_work(void **state)
 	memory = (struct dfota_memory){ predictor.prelude, predictor.prelude_bytes };
 	prelude = dfota_memory_source(&memory);
 	image.prelude_bytes = (uint32_t)memory.bytes;
+	image.map = predictor.room;
 	workspace_bytes = dfota_codec_workspace_bytes(&image);
 	workspace = malloc(workspace_bytes);
 	assert_non_null(workspace);

@@ -30,7 +30,7 @@ static struct predict *predict;
 static int set_up(void **state)
 {
 	struct dfota_codec_image image = { OLD_BYTES, NEW_BYTES, 0, 0, 0 };
-	size_t bytes = predict_workspace_bytes(0);
+	size_t bytes = predict_workspace_bytes(&image.map);
 	struct codec_arena arena = { malloc(bytes), bytes };
 
 	*state = arena.at;
@@ -68,12 +68,10 @@ static int code(struct sample *s, uint32_t room)
 		.symbol_runs = s->symbols,
 		.old_pairs = &s->old_pairs,
 		.new_pairs = &s->new_pairs,
-		.region_room = room,
-		.piece_room = room,
-		.types_room = room,
+		.room = { room, room, room },
 	};
 
-	prelude_start(&predict->model, &predict->prelude_mixer);
+	prelude_start(&predict->model, &predict->prelude_mixer, &predict->map);
 	return prelude_code(&predict->model, &predict->prelude_mixer, &prelude);
 }
 
