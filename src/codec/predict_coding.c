@@ -13,8 +13,8 @@ static const struct model_mixer flag_shape = {
 static const struct model_mixer literal_shape = {
 	.rows = { LITERAL_ROWS0, LITERAL_ROWS1, LITERAL_ROWS2 },
 	.inputs = LITERAL_INPUTS,
-	.rate = 3,
-	.limit = 255,
+	.rate = 6,
+	.limit = 60,
 };
 static const struct model_mixer prelude_shape = {
 	.rows = { PRELUDE_ROWS }, .inputs = PRELUDE_INPUTS, .rate = 5, .limit = 400
