@@ -110,22 +110,22 @@ def plain_decode(chunk, old, at, size, segment):
 
 
 def decode_delta(delta, old):
-    header = struct.unpack_from("<3sBIQQIIIIQIIII", delta)
+    header = struct.unpack_from("<3sBIQQIIIIQIIIIQQIII", delta)
     (magic, form, _unit, old_bytes, new_bytes, segment, steps, _copies, copy_bytes, chunk_bytes, prelude_bytes,
-     _stash, _live, codings) = header
+     _stash, _live, codings, _moved, _changed, *room) = header
     need(magic == b"DFD" and form == 1, "header")
     need(old_bytes == len(old), "old image")
-    prelude_at = 80 + 64 * steps + copy_bytes
+    prelude_at = 92 + 64 * steps + copy_bytes
     chunk_at = prelude_at + prelude_bytes
     need(chunk_at + chunk_bytes == len(delta), "size")
     image = None
     if codings >> 2 & 1:
-        image = predict.Image(delta[prelude_at:chunk_at], old, new_bytes)
+        image = predict.Image(delta[prelude_at:chunk_at], old, new_bytes, room)
     new = bytearray(new_bytes)
     used, done = set(), 0
     for i in range(steps):
         first, count, _units, kind, coding, _n, size, source, target, digest = struct.unpack_from(
-            "<IIQBBHI8s16s16s", delta, 80 + 64 * i)
+            "<IIQBBHI8s16s16s", delta, 92 + 64 * i)
         start, end = first * segment, min((first + count) * segment, new_bytes)
         old_part = old[start:(first + count) * segment]
         need(hashlib.sha256(old_part).digest()[:8] == source, f"step {i}: old bytes")

@@ -32,14 +32,18 @@ class Regions:
     def ranked(self, rank):
         return self.items[self.order[rank]]
 
+    def base(self, group):
+        return self.items[self.order[bisect.bisect_left(self.keys, (group, 0))]].va
+
     def group_end(self, group):
         return bisect.bisect_left(self.keys, (group + 1, 0))
 
 
 class Map:
-    """pieces: (at, bytes, diagonal); types: (old, count, shift)."""
+    """pieces: (at, bytes, diagonal); types and symbols: (old, count, shift)."""
 
-    def __init__(self, old_regions, new_regions, old_bytes, new_bytes, pieces, types):
+    def __init__(self, old_regions, new_regions, old_bytes, new_bytes, pieces, types, symbols):
+        self.symbols = symbols
         self.old, self.new, self.new_bytes = old_regions, new_regions, new_bytes
         self.pieces, self.types = pieces, types
         self.type_olds = [t[0] for t in types]
@@ -101,3 +105,26 @@ class Map:
             return NEAR, t
         old, count, shift = self.types[i]
         return (EXACT if t - old < count else NEAR), (t + shift) & 0xffffffff
+
+    def symbol(self, old):
+        for first, count, shift in self.symbols:
+            if first <= old < first + count:
+                return old + shift
+        return None
+
+    def symbol_back(self, new):
+        for first, count, shift in self.symbols:
+            if first + shift <= new < first + shift + count:
+                return new - shift
+        return None
+
+    def fresh(self, total):
+        taken = sum(count for _, count, _ in self.symbols)
+        end = self.symbols[-1][0] + self.symbols[-1][2] + self.symbols[-1][1] if self.symbols else 0
+        return max(total, end) - taken
+
+    def fresh_number(self, rank):
+        for first, count, shift in self.symbols:
+            if first + shift <= rank:
+                rank += count
+        return rank

@@ -12,11 +12,6 @@ RECIPROCAL = [655360 // (10 * n + 16) for n in range(1024)]
 CONFIDENCE = [0, 102, 154, 205, 256]
 
 
-def divide(a, b):
-    """Towards zero."""
-    return a // b if a >= 0 else -(-a // b)
-
-
 def h2(a, b):
     h = ((a * 0x9e3779b1) & U32) ^ (((b + 0x7f4a7c15) & U32) * 0x85ebca6b & U32)
     h ^= h >> 15
@@ -37,33 +32,33 @@ def log2(v):
 
 
 def squash(s):
-    x = min(abs(s), 2840)
-    i = x // 64
-    p = max(1, (SQUASH[i] - (SQUASH[i] - SQUASH[i + 1]) // 64 * (x % 64) + 512) >> 10)
+    x = abs(s)
+    i = x // 32
+    p = max(1, (SQUASH[i] - (SQUASH[i] - SQUASH[i + 1]) // 32 * (x % 32) + 512) >> 10)
     return p if s < 0 else 65536 - p
 
 
-SQUASHED = [squash(s) for s in range(-2840, 2841)]
+SQUASHED = [squash(s) for s in range(-1420, 1421)]
 
 
-def up_table(first, step):
-    table, s = [], -2840
-    for q in range(first, first + 4096 * step, step):
-        while s < 2840 and SQUASHED[s + 2840] * 64 < q:
-            s += 1
+def magnitudes():
+    table, s = [], 1420
+    for i in range(1024):
+        q = (129 + 2 * (i % 64) << i // 64) // 2 - 64
+        while s > 0 and squash(-s) * 64 < q:
+            s -= 1
         table.append(s)
     return table
 
 
-MIDDLE, EDGE = up_table(512, 1024), up_table(8, 16)
+MAGNITUDES = magnitudes()
 
 
 def stretch(p):
-    if p < 1 << 16:
-        return EDGE[p >> 4]
-    if p > SLOT_TOP - (1 << 16):
-        return -EDGE[(SLOT_TOP - p) >> 4]
-    return MIDDLE[p >> 10]
+    less = (p if p < 1 << 21 else SLOT_TOP - p) + 64
+    power = log2(less) - 7
+    magnitude = MAGNITUDES[power << 6 | less >> power & 63]
+    return -magnitude if p < 1 << 21 else magnitude
 
 
 class Coder:
@@ -105,32 +100,32 @@ class Mixer:
 
 
 class Model:
-    def __init__(self, coder):
+    def __init__(self, coder, size):
         self.coder = coder
+        self.shift = 32 - min(max(log2(size) + 2, 12), 20)
         self.slots = {}
 
-    def code(self, mixer, contexts, selectors):
-        chosen = [c >> 12 for c in contexts]
+    def pair(self, h, bit):
+        """One of two slots that stand together."""
+        return h >> self.shift & ~1 | bit
+
+    def code(self, mixer, contexts, selectors, slots=()):
+        chosen = [*slots, *(c >> self.shift for c in contexts)]
         inputs = []
         for index in chosen:
             p, n = self.slots.get(index, (1 << 21, 0))
-            if n == 0:
-                inputs += [0, 0]
-            else:
-                inputs += [stretch(p), divide(divide(p - (1 << 21), 4096) * CONFIDENCE[min(n, 4)], 256)]
-        inputs.append(77)
+            inputs += [stretch(p), (p - (1 << 21) >> 13) * CONFIDENCE[min(n, 4)] >> 8]
+        inputs.append(39)
         rows = [mixer.row(i, s) for i, s in enumerate(selectors)]
-        votes = [max(-2840, min(2840, sum(w * x for w, x in zip(row, inputs)) >> 16)) for row in rows]
-        bit = self.coder.bit(SQUASHED[divide(sum(votes), len(votes)) + 2840])
+        votes = [max(-1420, min(1420, sum(w * x for w, x in zip(row, inputs)) >> 14)) for row in rows]
+        mean = abs(sum(votes)) // len(votes) * (1 if sum(votes) > 0 else -1)
+        bit = self.coder.bit(SQUASHED[mean + 1420])
         for row, vote in zip(rows, votes):
-            step = ((bit << 16) - SQUASHED[vote + 2840]) * mixer.rate
+            step = ((bit << 16) - SQUASHED[vote + 1420]) * mixer.rate + 8 >> 4
             for i, x in enumerate(inputs):
-                row[i] = max(-(1 << 19), min(1 << 19, row[i] + ((step * x + 32768) >> 16)))
+                row[i] = max(-28000, min(28000, row[i] + ((step * 16 * x >> 16) + 1 >> 1)))
         for index in chosen:
             p, n = self.slots.get(index, (1 << 21, 0))
-            if bit:
-                p += (SLOT_TOP - p) * RECIPROCAL[n] >> 16
-            else:
-                p -= p * RECIPROCAL[n] >> 16
+            p += ((SLOT_TOP if bit else 0) - p) * RECIPROCAL[n] >> 16
             self.slots[index] = p, n + 1 if n < mixer.limit else n
         return bit

@@ -24,22 +24,27 @@ def need(good, text):
 
 
 class Prelude:
-    def __init__(self, data, old_bytes, new_bytes):
+    def __init__(self, data, old_bytes, new_bytes, room):
         self.old_bytes, self.new_bytes = old_bytes, new_bytes
         n = len(data)
-        self.region_room = min(n // 2, 4096)
-        self.piece_room = min(n // 2 if n // 2 < 1 << 15 else (1 << 14) + n // 4, 1 << 19)
+        self.region_room, self.piece_room, self.run_room = room
+        need(self.region_room <= 4096 and self.piece_room <= 1 << 19 and self.run_room <= 1 << 20, "room")
         self.coder = Coder(data)
-        self.model = Model(self.coder)
-        self.mixer = Mixer([1280], 5, 5, 400, 16000, 8000)
-        self.last, self.before = [0] * 19, [0] * 19
+        self.model = Model(self.coder, new_bytes)
+        self.mixer = Mixer([1792], 5, 5, 400, 4000, 2000)
+        self.last, self.before = [0] * 26, [0] * 26
         old = self.regions(None, old_bytes)
         new = self.regions(old, new_bytes)
         self.new_regions = Regions(new)
         pieces = self.pieces()
         types = self.types()
+        symbols = self.symbols(len(types))
+        self.names = None
+        if symbols:
+            old_pairs = self.pairs(None)
+            self.names = Names(old_pairs, self.pairs(old_pairs))
         need(self.coder.taken <= n + 4, "prelude too short")
-        self.map = Map(Regions(old), self.new_regions, old_bytes, new_bytes, pieces, types)
+        self.map = Map(Regions(old), self.new_regions, old_bytes, new_bytes, pieces, types, symbols)
 
     def bit(self, f, where, h):
         at, last = f << 16 | where, self.last[f]
@@ -76,7 +81,7 @@ class Prelude:
             end = before.start + before.bytes
             start = end + self.number(1, t, image - end)
             size = self.near(2, t, like.bytes, image - start)
-            kind = self.near(3, t << 8 | before.kind, like.kind, 7)
+            kind = self.near(3, t << 8 | before.kind, like.kind, 10)
             group = self.near(4, t, twin.group if twin else before.group, 65535)
             va = (twin.va if twin else before.va + start - before.start) + self.signed(5, t) & M64
             mem = size + self.number(6, t, U32 - size)
@@ -118,13 +123,71 @@ class Prelude:
 
     def types(self):
         items, end, values, top = [], 0, [0], (1 << 31) - 1
-        for _ in range(self.number(14, 0, self.piece_room)):
+        for _ in range(self.number(14, 0, self.run_room)):
             old = end + self.number(15, 0, top - end)
             count = 1 + self.number(16, 0, top - old)
             end = old + count
             need(end <= top, "types")
             items.append((old, count, self.recent(17, 18, log2(count), values, False)))
         return items
+
+
+    def symbols(self, types):
+        items, old, new, top = [], 0, 0, 1 << 24
+        for _ in range(self.number(19, 0, self.run_room - types)):
+            gone = self.number(20, 0, top - old)
+            fresh = self.number(22, log2(gone), top - new)
+            count = 1 + self.number(21, 0, top)
+            items.append((old + gone, count, new + fresh - old - gone))
+            old, new = old + gone + count, new + fresh + count
+            need(old <= top and new <= top, "symbols")
+        return items
+
+    def byte(self, f, h):
+        part = 1
+        while part < 256:
+            part = part << 1 | self.bit(f, part, h << 8 | part)
+        return part & 255
+
+    def pairs(self, twins):
+        pairs = {}
+        for token in range(255, -1, -1):
+            first, _ = twins.get(token, (0, 0)) if twins else (0, 0)
+            h = 0 if twins is None else 2 if token in twins else 1
+            if self.bit(23, 0, h):
+                a = self.byte(24, first)
+                pairs[token] = a, self.byte(25, a)
+        return {token: pair for token, pair in pairs.items() if pair != (0, 0)}
+
+
+# ---- names of symbols
+
+
+class Names:
+    def __init__(self, old, new):
+        for pairs in (old, new):
+            need(all(part not in pairs or part > token for token, pair in pairs.items() for part in pair), "pairs")
+        self.texts = {token: bytes([token]) for token in range(256) if token not in old}
+        for token in sorted(old, reverse=True):
+            self.texts[token] = b"".join(self.texts[part] for part in old[token])
+        need(sum(map(len, self.texts.values())) <= 8192, "texts")
+        self.tokens = {}
+        for token in sorted(new):
+            self.tokens[new[token]] = token
+
+    def entry(self, tokens):
+        """The new entry; None if there is none."""
+        text = b"".join(self.texts[token] for token in tokens)
+        if not 0 < len(text) <= 1024:
+            return None
+        while True:
+            best = max((self.tokens.get(pair, -1) for pair in zip(text, text[1:])), default=-1)
+            if best < 0:
+                break
+            pair = next(pair for pair, token in self.tokens.items() if token == best)
+            text = text.replace(bytes(pair), bytes([best]))
+        size = len(text)
+        return (bytes([size]) if size < 128 else bytes([size & 255 | 128, size >> 7])) + text
 
 
 # ---- BTF
@@ -178,17 +241,18 @@ def hb(v, b):
 class Segment:
     def __init__(self, image, chunk, start, end):
         self.map, self.old, self.start, self.end = image.map, image.old, start, end
+        self.names = image.names
         self.coder = Coder(chunk)
-        self.model = Model(self.coder)
-        self.block_mixer = Mixer([32, 64], 6, 5, 255, 14000, 4000)
-        self.flag_mixer = Mixer([576, 256], 7, 5, 400, 11800, 4000)
-        self.literal_mixer = Mixer([512, 4096, 2048], 12, 3, 255, 9800, 3000)
+        self.model = Model(self.coder, end - start)
+        self.block_mixer = Mixer([32, 64], 6, 5, 255, 3500, 1000)
+        self.flag_mixer = Mixer([768, 256], 7, 5, 400, 2950, 1000)
+        self.literal_mixer = Mixer([512, 4096, 2048], 12, 6, 60, 2450, 750)
         self.out = bytearray()
         self.outcomes = self.since = self.longs = self.shorts = self.klass = self.role = 0
         self.targets, self.nears, self.words, self.fields, self.values = {}, {}, {}, {}, {}
         self.delta = 0
         self.scores, self.hits = {}, {}
-        self.coded, self.index, self.found = 0, {}, 0
+        self.coded, self.index, self.found, self.looked = 0, {}, 0, 0
         self.walk = None
         self.run()
         need(len(chunk) <= self.coder.taken <= len(chunk) + 4, "chunk length")
@@ -213,12 +277,103 @@ class Segment:
         need(self.coder.taken <= len(self.coder.data) + 4, "chunk too short")
 
     def gap(self, at, end):
-        for x in range(at, end):
-            region = self.map.new.at(x)
+        while at < end:
+            limit, region = self.map.new.limit(at, end)
+            if region and region.kind in (8, 9):
+                (self.name_table if region.kind == 8 else self.sequence_table)(region, at, limit)
+            else:
+                self.literals(limit - at, region)
+            at = limit
+        self.outcomes = (self.outcomes << 2 | 3) & U32
+
+    def literals(self, count, region):
+        for _ in range(count):
+            self.alive()
             self.literal(1, None, None, region.kind + 1 if region else 0)
             self.passed()
+
+    def window(self):
+        phase, index, old_index, at, end = (self.plain(bits) for bits in (11, 22, 22, 31, 31))
+        need(at <= end <= len(self.old), "window")
+        return phase, index, old_index, at, end
+
+    def old_name(self, at, end):
+        """Tokens of the old entry and where it ends; None if it is not all there."""
+        if end - at < 2:
+            return None, end
+        first, head = self.old[at], 1
+        size = first
+        if first & 128:
+            head, size = 2, first & 127 | self.old[at + 1] << 7
+        if head + size > min(end - at, 1026):
+            return None, end
+        return self.old[at + head:at + head + size], at + head + size
+
+    def name_table(self, region, at, end):
+        phase, index, old_index, old_at, old_end = self.window()
+        top = end - self.start
+        self.literals(min(phase, end - at), region)
+        while len(self.out) < top:
             self.alive()
-        self.outcomes = (self.outcomes << 2 | 3) & U32
+            old, entry, tokens = self.map.symbol_back(index), None, b""
+            if old is not None and old >= old_index:
+                while old_index <= old and tokens is not None:
+                    tokens, old_at = self.old_name(old_at, old_end)
+                    old_index += tokens is not None
+                if tokens is not None:
+                    entry = self.names.entry(tokens)
+            if entry:
+                self.out += entry[:top - len(self.out)]
+            else:
+                self.literal_name(region, top)
+            index += 1
+
+    def literal_name(self, region, top):
+        z = len(self.out)
+        self.literals(1, region)
+        size, left = self.out[z], 0
+        if size & 128 and len(self.out) < top:
+            self.literals(1, region)
+            size = size & 127 | self.out[z + 1] << 7
+        elif size & 128:
+            return
+        left = top - len(self.out)
+        self.literals(min(size, left), region)
+
+    def chance(self, name):
+        bit = self.coder.bit(self.chances[name])
+        self.chances[name] += 65535 - self.chances[name] >> 6 if bit else -(self.chances[name] >> 6)
+        return bit
+
+    def sequence_table(self, region, at, end):
+        phase, _, _, old_at, old_end = self.window()
+        self.chances = {"next": 64512, "fresh": 49152, "skip": 16384}
+        fresh = self.map.fresh(region.bytes // 3)
+        top = end - self.start
+        self.literals(min(phase, end - at), region)
+        while top - len(self.out) >= 3:
+            number = None
+            while number is None:
+                self.alive()
+                following = None
+                while following is None and old_end - old_at >= 3:
+                    following = self.map.symbol(int.from_bytes(self.old[old_at:old_at + 3], "big"))
+                    old_at += 0 if following is not None else 3
+                if following is not None:
+                    if self.chance("next"):
+                        number, old_at = following & 0xffffff, old_at + 3
+                        break
+                    if self.chance("skip"):
+                        old_at += 3
+                        continue
+                if fresh and self.chance("fresh"):
+                    rank = self.plain(log2(fresh - 1))
+                    need(rank < fresh, "rank")
+                    number = self.map.fresh_number(rank)
+                else:
+                    number = self.plain(24)
+            self.out += (number & 0xffffff).to_bytes(3, "big")
+        self.literals(top - len(self.out), region)
 
     def piece(self, at, end, diagonal):
         self.piece_at, self.piece_end = at, end
@@ -334,7 +489,8 @@ class Segment:
         if outcome or len(self.ranked) > 1:
             self.outcomes = (self.outcomes << 2 | outcome) & U32
         self.learn(y)
-        self.passed()
+        if not self.clean:
+            self.passed()
 
     def flag(self, j, mask, later):
         x, z = self.at, self.at - self.start
@@ -391,6 +547,12 @@ class Segment:
                 self.exact = int(answer == EXACT)
                 if answer != NONE:
                     self.give(1, moved & U32)
+        elif o.kind == 10:
+            flip = U32 if word >> 31 else 0
+            old_base, new_base = self.map.old.base(o.group), self.map.new.base(o.group)
+            answer, moved = self.map.address(o.group, old_base + (word ^ flip) & M64)
+            if answer != NONE:
+                self.give(5, (moved - new_base & U32) ^ flip)
         elif o.kind in (0, 1, 4, 5):
             answer, moved = self.map.address(o.group, self.va(o, self.old_at) + sx(word, 32) & M64)
             if answer == EXACT:
@@ -418,7 +580,7 @@ class Segment:
         self.give(0, word)
         self.from_map()
         if self.has_target and self.tok[1]:
-            t_old, t_new = self.targets.get(self.target_key(self.target), (0, 0))
+            t_old, t_new = self.targets.get(self.target_key(self.target), (None, 0))
             if t_old == self.target and t_new:
                 self.give(2, self.build(t_new))
             else:
@@ -488,7 +650,7 @@ class Segment:
 
     def learn_target(self, y, pc):
         place = self.target_key(self.target)
-        if pc is not None and pc == y and self.targets.get(place, (0, 0))[0] != self.target:
+        if pc is not None and pc == y and self.targets.get(place, (None, 0))[0] != self.target:
             return
         code, z = isa.SETS[self.n.kind], self.at - self.start
         if self.tok[1] in code.behind:
@@ -526,7 +688,7 @@ class Segment:
 
     def passed(self):
         z = len(self.out)
-        self.found = 0
+        self.found, self.looked = 0, z
         if z >= 6:
             i = h2(load(self.out, z - 4), load(self.out, z - 6, 2)) >> 16
             self.found = self.index.get(i, 0)
@@ -537,6 +699,8 @@ class Segment:
         return load(self.out, z - b) if z >= b else 0
 
     def match(self, n):
+        if self.looked != len(self.out):
+            self.passed()
         z, place, m = len(self.out), self.found - 1, 0
         if place < 0:
             return 0, 0
@@ -570,19 +734,20 @@ class Segment:
         part = 1
         for t in range(8):
             o, g, m = (2 if v < 0 or (v | 256) >> (8 - t) != part else v >> (7 - t) & 1 for v in expected)
-            contexts = [(h + part * 0x9e3779b1) * 0x85ebca6b & U32 for h in hashes]
-            contexts += [h4(o, g, number << 4 | t, 0), h4(m, mc, number, 99)]
+            pairs = [self.model.pair((h + (part >> 1) * 0x9e3779b1) * 0x85ebca6b & U32, part & 1) for h in hashes]
+            contexts = [h4(o, g, number << 4 | t, 0), h4(m, mc, number, 99)]
             part = part << 1 | self.model.code(self.literal_mixer, contexts, [
                 ((2 * number + (o < 2)) * 3 + m) * 3 + g,
                 (8 * number + t) * 64 + (3 * o + g) * 6 + (1 + mc // 8 if m < 2 else 0),
-                ((256 if n > 1 else 0) + part) * 4 + (3 if m == 2 else m)])
+                ((256 if n > 1 else 0) + part) * 4 + (3 if m == 2 else m)], pairs)
         return part & 255
 
 
 class Image:
-    def __init__(self, prelude, old, new_bytes):
+    def __init__(self, prelude, old, new_bytes, room):
         self.old = old
-        self.map = Prelude(prelude, len(old), new_bytes).map
+        told = Prelude(prelude, len(old), new_bytes, room)
+        self.map, self.names = told.map, told.names
 
     def decode(self, chunk, start, end):
         return bytes(Segment(self, chunk, start, end).out)
