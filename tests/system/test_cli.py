@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 DFOTA = sys.argv.pop(1)
 KIB = 1024
@@ -200,10 +201,21 @@ class Tool(unittest.TestCase):
         self.assertRegex(text, r"delta +\d+ +\d+\n")
 
     def test_packages_that_tell_no_counts_are_inspected(self):
-        for package in (pathlib.Path(__file__).parents[1] / "compat").glob("*.zip"):
-            for p in self.spending(package):
-                self.assertNotIn("words", p)
-            self.assertNotIn("words caught by", run("inspect", package).stdout)
+        package = self.base / "silent.zip"
+        with zipfile.ZipFile(self.base / "up.zip") as told, zipfile.ZipFile(package, "w") as silent:
+            for name in told.namelist():
+                data = told.read(name)
+                if name == "manifest.json":
+                    manifest = json.loads(data)
+                    for partition in manifest["partitions"]:
+                        partition["delta"].pop("stats", None)
+                        partition.pop("stats", None)
+                    data = json.dumps(manifest).encode()
+                    self.assertNotIn(b"stats", data)
+                silent.writestr(name, data)
+        for p in self.spending(package):
+            self.assertNotIn("words", p)
+        self.assertNotIn("words caught by", run("inspect", package).stdout)
 
     def test_verify_passes_and_writes_nothing(self):
         before = tree(self.firmware)
