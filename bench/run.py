@@ -63,21 +63,30 @@ class Dfota:
                 "apply_mib": applied.mib}
 
 
+def when(rows):
+    return {"fresh": all(row["fresh"] for row in rows), "date": min(row["date"] for row in rows)}
+
+
+def is_elf(path):
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
 def added(rows):
     """Several images of one pair: bytes and seconds add up, of memory the largest counts."""
     failed = [row["failed"] for row in rows if "failed" in row]
     if failed:
-        return {"failed": failed[0], "fresh": all(row["fresh"] for row in rows)}
+        return {"failed": failed[0], **when(rows)}
     total = {name: sum(row[name] for row in rows) for name in ("bytes", "build_s", "apply_s")}
     total |= {name: max(row[name] for row in rows) for name in ("build_mib", "apply_mib")}
-    return total | {"note": rows[0]["note"], "fresh": all(row["fresh"] for row in rows)}
+    return total | {"note": next((row["note"] for row in rows if row["note"]), ""), **when(rows)}
 
 
 def pair_run(dfota, tools, results, path, folder):
     old, new = path / "old", path / "new"
     sizes = [(side / name).stat().st_size for side in (old, new) for name in images(new)]
     row = {"class": path.parent.name, "pair": path.name, "full": sum((new / name).stat().st_size for name in images(new)),
-           "largest": max(sizes), "dfota": dfota.pair(old, new), "peers": {}}
+           "largest": max(sizes), "elf": all(is_elf(new / name) for name in images(new)), "dfota": dfota.pair(old, new), "peers": {}}
     say(f"    {'dfota':8} {row['dfota']['bytes']:>12,}  {row['dfota']['build_s']:7.1f} s {row['dfota']['build_mib']:6.0f} MiB, "
         f"apply {row['dfota']['apply_s']:.1f} s {row['dfota']['apply_mib']:.0f} MiB")
     for peer, version in tools:
