@@ -6,13 +6,13 @@
 
 /* ---- old bytes --------------------------------------------------------------------------------- */
 
-static int view_old(struct segment *s, uint32_t from, uint32_t to, uint32_t most)
+int segment_view(struct segment *s, uint32_t from, uint32_t to, uint32_t most)
 {
 	struct predict_view *view = &s->p->view;
 
 	if (view->start <= from && view->end >= to)
 		return 0;
-	to = from + PREDICT_VIEW < most ? from + PREDICT_VIEW : most;
+	to = most - from > PREDICT_VIEW ? from + PREDICT_VIEW : most;
 	view->start = from;
 	view->end = to;
 	return dfota_source_read(s->job->old, from, view->bytes, to - from);
@@ -29,7 +29,7 @@ static inline int view_around(struct segment *s, uint32_t old, uint32_t piece_en
 	from = old > PREDICT_MARGIN ? old - PREDICT_MARGIN : 0;
 	to = limit - old > PREDICT_MARGIN ? old + PREDICT_MARGIN : limit;
 	most = limit - piece_end > PREDICT_MARGIN ? piece_end + PREDICT_MARGIN : limit;
-	return view_old(s, from, to < most ? to : most, most);
+	return segment_view(s, from, to < most ? to : most, most);
 }
 
 /* ---- runs: stretches of a piece inside one region on both sides -------------------------------------- */

@@ -43,6 +43,9 @@ static inline void segment_store(const struct segment *s, uint32_t at, unsigned 
 		segment_new(s, at)[i] = (uint8_t)(word >> (8 * i));
 }
 
+/* Old bytes [from, to), fewer than a view, come to hand; more are read ahead, up to `most`. After an error the segment is lost. */
+int segment_view(struct segment *s, uint32_t from, uint32_t to, uint32_t most) DFOTA_MUST_CHECK;
+
 /* Old bytes at hand, around `old`. */
 static inline struct isa_text segment_old(const struct segment *s, uint32_t old)
 {

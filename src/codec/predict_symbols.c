@@ -5,23 +5,15 @@
  */
 #include "predict_segment.h"
 
-#define NUMBER_BYTES 3u
 #define CHANCE_RATE  6u /* of adaptive chances */
 #define SEARCH       16u
 
 /* Old bytes [from, to) come to hand; more are read ahead, up to `end`. */
 static const uint8_t *old_bytes(struct segment *s, uint32_t from, uint32_t to, uint32_t end)
 {
-	struct predict_view *view = &s->p->view;
-
-	if (view->start > from || view->end < to) {
-		view->start = from;
-		view->end = end - from > PREDICT_VIEW ? from + PREDICT_VIEW : end;
-		s->error = dfota_source_read(s->job->old, from, view->bytes, view->end - from);
-		if (s->error)
-			view->end = view->start;
-	}
-	return s->error ? NULL : view->bytes + (from - view->start);
+	if (!s->error)
+		s->error = segment_view(s, from, to, end);
+	return s->error ? NULL : s->p->view.bytes + (from - s->p->view.start);
 }
 
 /* Where the tables go on in both images. */
@@ -159,23 +151,18 @@ struct sequence {
 	uint16_t is_next, is_fresh, is_skip; /* chances */
 };
 
-static uint32_t load_number(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-}
-
 /* New number of the next old one that has not gone; the window stands at it. */
 static bool next_number(struct segment *s, struct predict_window *w, uint32_t *ret_number)
 {
-	while (w->old_end - w->old_at >= NUMBER_BYTES) {
+	while (w->old_end - w->old_at >= SYMBOL_NUMBER_BYTES) {
 		const uint8_t *number =
-			old_bytes(s, w->old_at, w->old_at + NUMBER_BYTES, w->old_end);
+			old_bytes(s, w->old_at, w->old_at + SYMBOL_NUMBER_BYTES, w->old_end);
 
 		if (!number)
 			return false;
-		if (map_symbol(&s->p->map, load_number(number), ret_number))
+		if (map_symbol(&s->p->map, symbols_number(number), ret_number))
 			return true;
-		w->old_at += NUMBER_BYTES;
+		w->old_at += SYMBOL_NUMBER_BYTES;
 	}
 	return false;
 }
@@ -188,7 +175,7 @@ static bool is_ahead(struct segment *s, struct predict_window w, uint32_t number
 	for (unsigned i = 0; i < SEARCH && next_number(s, &w, &next); i++) {
 		if (next == number)
 			return true;
-		w.old_at += NUMBER_BYTES;
+		w.old_at += SYMBOL_NUMBER_BYTES;
 	}
 	return false;
 }
@@ -219,17 +206,17 @@ static uint32_t code_number(struct segment *s, struct sequence *q, uint32_t at)
 	uint32_t number = 0, next;
 
 	if (s->job->mode == PREDICT_ENCODE)
-		number = load_number(segment_new(s, at));
+		number = symbols_number(segment_new(s, at));
 	while (check(s) && next_number(s, &q->w, &next)) {
 		next &= 0xffffff;
 		if (code_chance(s, &q->is_next, next == number)) {
-			q->w.old_at += NUMBER_BYTES;
+			q->w.old_at += SYMBOL_NUMBER_BYTES;
 			return next;
 		}
 		if (!code_chance(s, &q->is_skip,
 				 s->job->mode == PREDICT_ENCODE && is_ahead(s, q->w, number)))
 			break;
-		q->w.old_at += NUMBER_BYTES;
+		q->w.old_at += SYMBOL_NUMBER_BYTES;
 	}
 	return s->error ? 0 : code_other(s, q, number);
 }
@@ -239,15 +226,15 @@ void segment_sequences(struct segment *s, const struct region *region, uint32_t 
 	struct sequence q = { .is_next = 64512, .is_fresh = 49152, .is_skip = 16384 };
 
 	q.w = code_window(s, at, end);
-	q.total = region->bytes / NUMBER_BYTES;
+	q.total = region->bytes / SYMBOL_NUMBER_BYTES;
 	q.fresh = map_symbols_fresh(&s->p->map, q.total);
 	at = literal_bytes(s, region, at, end, q.w.phase);
-	while (end - at >= NUMBER_BYTES && check(s)) {
+	while (end - at >= SYMBOL_NUMBER_BYTES && check(s)) {
 		uint32_t number = code_number(s, &q, at);
 
-		for (unsigned i = 0; i < NUMBER_BYTES; i++)
+		for (unsigned i = 0; i < SYMBOL_NUMBER_BYTES; i++)
 			segment_store(s, at + i, 1, number >> (16 - 8 * i) & 255);
-		at += NUMBER_BYTES;
+		at += SYMBOL_NUMBER_BYTES;
 	}
 	segment_charge(s, PREDICT_FLAGS);
 	(void)literal_bytes(s, region, at, end, end - at); /* what is left of the last number */

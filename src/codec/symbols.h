@@ -16,6 +16,7 @@
 #define SYMBOL_TOKENS_MAX 8192u /* texts of all tokens */
 #define SYMBOL_ENTRY_MAX  (SYMBOL_TEXT_MAX + 2)
 #define SYMBOL_HEAD_MAX   2u    /* bytes that tell an entry's length */
+#define SYMBOL_NUMBER_BYTES 3u  /* of a sequence's number */
 
 /* Two tokens in the order in which they stand, first << 8 | second; 0: the token is a character. Those of `token` have
  * higher numbers or are characters.
@@ -53,6 +54,12 @@ static inline uint32_t symbols_head_bytes(uint8_t first)
 static inline uint32_t symbols_entry_bytes(const uint8_t *head)
 {
 	return head[0] & 0x80 ? 2 + ((head[0] & 0x7fu) | (uint32_t)head[1] << 7) : 1u + head[0];
+}
+
+/* A number of a sequence, highest byte first. */
+static inline uint32_t symbols_number(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
 }
 
 /* The new entry for `count` old tokens: its length, head included, or 0 when there is none. */

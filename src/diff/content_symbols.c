@@ -14,6 +14,7 @@
 
 #define GROUP          256u /* names for each marker */
 #define MARKERS_MIN    16u
+#define COUNT_MAX      (1u << 22) /* what a segment can name */
 #define NAME_BYTES_MAX 140u /* as far as a whole group is concerned, on average */
 #define ALIGN          8u
 #define INDEX_BYTES    (2 * SYMBOL_TOKENS)
@@ -44,13 +45,16 @@ static uint64_t names_end(const uint8_t *file, uint64_t at, uint32_t count, uint
 	uint64_t from = at;
 
 	for (uint32_t i = 0; i < count; i++) {
+		uint32_t bytes;
+
 		if (markers - at < SYMBOL_HEAD_MAX)
 			return 0;
 		if (i % GROUP == 0 && at - from != dfota_get32(file + markers + 4 * (i / GROUP)))
 			return 0;
-		at += symbols_entry_bytes(file + at);
-		if (at > markers)
+		bytes = symbols_entry_bytes(file + at);
+		if (bytes > SYMBOL_ENTRY_MAX || bytes > markers - at)
 			return 0;
+		at += bytes;
 	}
 	return at;
 }
@@ -71,7 +75,7 @@ static bool names_find(const uint8_t *file, uint64_t markers, uint32_t marker_co
 			uint32_t count = dfota_get32(file + at - word);
 			uint64_t end;
 
-			if (count == 0 || (count - 1) / GROUP + 1 != marker_count)
+			if (count == 0 || count > COUNT_MAX || (count - 1) / GROUP + 1 != marker_count)
 				continue;
 			end = names_end(file, at, count, markers);
 			if (end == 0 || markers - end >= ALIGN)
@@ -137,12 +141,11 @@ static bool sequences_fit(const uint8_t *file, uint64_t bytes, uint64_t at, uint
 	uint8_t *seen;
 	uint32_t i = 0;
 
-	if (!dfota_inside(at, 3 * (uint64_t)count, bytes))
+	if (!dfota_inside(at, SYMBOL_NUMBER_BYTES * (uint64_t)count, bytes))
 		return false;
 	seen = calloc(count, 1);
 	for (; seen && i < count; i++) {
-		const uint8_t *number = file + at + 3 * (uint64_t)i;
-		uint32_t value = (uint32_t)number[0] << 16 | (uint32_t)number[1] << 8 | number[2];
+		uint32_t value = symbols_number(file + at + SYMBOL_NUMBER_BYTES * (uint64_t)i);
 
 		if (value >= count || seen[value])
 			break;
@@ -209,7 +212,7 @@ bool content_symbols_find(const uint8_t *file, uint64_t bytes, struct content_sy
 		if (count == 0)
 			continue;
 		if (names_find(file, at, count, &s) &&
-		    content_symbols_tokens(file, bytes, end, 3 * (uint64_t)s.count + TOKENS_REACH,
+		    content_symbols_tokens(file, bytes, end, SYMBOL_NUMBER_BYTES * (uint64_t)s.count + TOKENS_REACH,
 					   &s)) {
 			others_find(file, bytes, end, &s);
 			*ret_symbols = s;
@@ -248,7 +251,7 @@ int content_cut_symbols(const uint8_t *file, uint64_t bytes, struct content_part
 		return 0;
 	r = cut(parts, s.names_at, s.names_bytes, REGION_NAMES);
 	if (r == 0 && s.sequences_at)
-		r = cut(parts, s.sequences_at, 3 * (uint64_t)s.count, REGION_SEQUENCES);
+		r = cut(parts, s.sequences_at, SYMBOL_NUMBER_BYTES * (uint64_t)s.count, REGION_SEQUENCES);
 	if (r == 0 && s.offsets_at)
 		r = cut(parts, s.offsets_at, 4 * (uint64_t)s.count, REGION_OFFSETS);
 	content_parts_sort(parts);

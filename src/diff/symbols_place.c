@@ -4,7 +4,6 @@
  */
 #include "symbols.h"
 
-#define NUMBER_BYTES 3u
 #define OFFSET_BYTES 4u
 
 static bool holds(const struct region *region, uint32_t at)
@@ -58,32 +57,27 @@ static struct predict_window names_window(const struct diff_symbols *s, uint32_t
 
 /* ---- sequences --------------------------------------------------------------------------------- */
 
-static uint32_t load_number(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-}
-
 /* Place of a symbol's number in the old sequence; its end if it is not there. */
 static uint32_t old_place(const struct diff_symbols *s, uint32_t number)
 {
 	const struct region *region = &s->old_sequences;
 	uint32_t at = region->start, end = region->start + region->bytes;
 
-	while (end - at >= NUMBER_BYTES && load_number(s->images->old_image + at) != number)
-		at += NUMBER_BYTES;
+	while (end - at >= SYMBOL_NUMBER_BYTES && symbols_number(s->images->old_image + at) != number)
+		at += SYMBOL_NUMBER_BYTES;
 	return at;
 }
 
 static struct predict_window sequences_window(const struct diff_symbols *s, uint32_t at, uint32_t end)
 {
-	uint32_t behind = (at - s->new_sequences.start) % NUMBER_BYTES, old;
+	uint32_t behind = (at - s->new_sequences.start) % SYMBOL_NUMBER_BYTES, old;
 	uint32_t first = UINT32_MAX, last = 0;
-	struct predict_window w = { .phase = behind ? NUMBER_BYTES - behind : 0 };
+	struct predict_window w = { .phase = behind ? SYMBOL_NUMBER_BYTES - behind : 0 };
 
 	if (s->old_sequences.bytes == 0)
 		return w;
-	for (uint64_t next = (uint64_t)at + w.phase; next + NUMBER_BYTES <= end; next += NUMBER_BYTES) {
-		if (!map_symbol_back(&s->map, load_number(s->images->new_image + next), &old))
+	for (uint64_t next = (uint64_t)at + w.phase; next + SYMBOL_NUMBER_BYTES <= end; next += SYMBOL_NUMBER_BYTES) {
+		if (!map_symbol_back(&s->map, symbols_number(s->images->new_image + next), &old))
 			continue;
 		first = first == UINT32_MAX ? old : first;
 		last = old;
@@ -91,7 +85,7 @@ static struct predict_window sequences_window(const struct diff_symbols *s, uint
 	if (first == UINT32_MAX)
 		return w;
 	w.old_at = old_place(s, first);
-	w.old_end = old_place(s, last) + NUMBER_BYTES;
+	w.old_end = old_place(s, last) + SYMBOL_NUMBER_BYTES;
 	if (w.old_end < w.old_at || w.old_end > s->old_sequences.start + s->old_sequences.bytes)
 		w.old_at = w.old_end = 0;
 	return w;

@@ -153,12 +153,17 @@ def decode_delta(delta, old):
     return bytes(new), used
 
 
+def manifest(path):
+    with zipfile.ZipFile(path) as package:
+        return json.loads(package.read("manifest.json"))
+
+
 def decode_package(path, old_folder):
     """Yields name, new image, codings used."""
+    told = manifest(path)
+    need(told["format"] == 1, "format")
     with zipfile.ZipFile(path) as package:
-        manifest = json.loads(package.read("manifest.json"))
-        need(manifest["format"] == 1, "format")
-        for partition in manifest["partitions"]:
+        for partition in told["partitions"]:
             name = partition["name"]
             old = (pathlib.Path(old_folder) / f"{name}.img").read_bytes()
             need(hashlib.sha256(old).hexdigest() == partition["old"]["sha256"], f"{name}: old image")

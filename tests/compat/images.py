@@ -11,10 +11,11 @@ import pathlib
 import struct
 import sys
 
-BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000}
-MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183}
+BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000, "names": 0x400000}
+MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183, "names": 183}
 DATA = 0x20000  # from code to data
 BTF_TYPES = 1200  # enough for two segments
+SYMBOLS = 4300    # the same, and markers enough to be found
 
 
 class Chance:
@@ -153,7 +154,7 @@ def x86_items(chance):
     }
 
 
-ITEMS = {"a64": a64_items, "a32": a32_items, "t32": t32_items, "x86": x86_items, "btf": a64_items}
+ITEMS = {"a64": a64_items, "a32": a32_items, "t32": t32_items, "x86": x86_items, "btf": a64_items, "names": a64_items}
 
 
 def function(kind, chance, functions):
@@ -199,6 +200,9 @@ def link(kind, functions, order, gap):
             data += struct.pack("<Q", aim) if wide else struct.pack("<II", aim, data_va + 8 * (i // 2))
     if kind == "btf":
         data += btf(gap > 0)
+    if kind == "names":
+        data += bytes(-(code_end + len(data)) % 8)
+        data += symbols(gap > 0)
     form = "<IIQQQQQQ" if wide else "<IIIIIIII"
     segments = b""
     for flags, offset, va, size, more in ((5, 0, base, code_end, 0), (6, code_end, base + DATA, len(data), 256)):
@@ -243,6 +247,55 @@ def btf(later):
     return struct.pack("<HBBIIIII", 0xeb9f, 1, 0, 24, 0, len(types), len(types), len(strings)) + types + strings
 
 
+def compress(text, pairs):
+    for token, parts in pairs.items():
+        text = text.replace(bytes(parts), bytes([token]))
+    return text
+
+
+def symbols(later):
+    """A kernel's table of symbols; the later one has lost some and has new ones, and was compressed with other tokens."""
+    chance = Chance("symbols")
+    syllables = [bytes([97 + i % 20, 97 + (i * 7 + 3) % 26]) for i in range(48)]
+    names = []
+    for i in range(SYMBOLS):
+        name = b"tTdDbB"[chance.below(6):][:1] + b"_".join(syllables[chance.below(48)] * (1 + chance.below(2))
+                                                           for _ in range(2 + chance.below(3))) + b"%d" % (i % 100)
+        gone, fresh = chance.below(90) == 0, chance.below(110) == 0
+        if not (later and gone):
+            names.append(name)
+        if later and fresh:
+            names.append(b"tfresh_%d" % i)
+    free = [code for code in range(255, -1, -1) if not any(code in name for name in names)]
+    rotated = list(dict.fromkeys(syllables[17:] + syllables[:17] if later else syllables))
+    pairs, texts = {}, {code: bytes([code]) for name in names for code in name}
+    for parts in [tuple(s) for s in rotated] + [(a, b) for a, b in zip(free[1:20], free[3 if later else 2:30])]:
+        token = free[len(pairs)]
+        pairs[token] = parts
+        texts[token] = texts[parts[0]] + texts[parts[1]] if all(p in texts for p in parts) else bytes(parts)
+    entries = [compress(name, pairs) for name in names]
+    assert all(len(entry) < 128 for entry in entries)
+    place, markers = 0, []
+    for i, entry in enumerate(entries):
+        if i % 256 == 0:
+            markers.append(place)
+        place += 1 + len(entry)
+    out = bytearray()
+
+    def put(data):
+        out.extend(bytes(-len(out) % 8) + data)
+
+    put(b"".join(struct.pack("<I", 16 * i + 8 * later) for i in range(len(names))))
+    put(struct.pack("<QQ", BASE["names"], len(names)))
+    put(b"".join(bytes([len(entry)]) + entry for entry in entries))
+    put(b"".join(struct.pack("<I", marker) for marker in markers))
+    put(b"".join(i.to_bytes(3, "big") for i in sorted(range(len(names)), key=lambda i: (names[i][1:], i))))
+    table = [texts.get(code, b"") + b"\0" for code in range(256)]
+    put(b"".join(table))
+    put(b"".join(struct.pack("<H", sum(map(len, table[:code]))) for code in range(256)))
+    return bytes(out)
+
+
 def pair(kind):
     chance = Chance(kind)
     functions = [function(kind, chance, 60) for _ in range(60)]
@@ -258,7 +311,7 @@ def pair(kind):
 def images():
     """{version: {partition: bytes}}"""
     v1, v2 = {}, {}
-    for kind in ("a64", "a32", "t32", "x86", "btf"):
+    for kind in ("a64", "a32", "t32", "x86", "btf", "names"):
         v1[kind], v2[kind] = pair(kind)
     noise = Chance("noise")
     v1["raw"] = bytes(noise.byte() for _ in range(2048))

@@ -74,6 +74,13 @@ class Compat(unittest.TestCase):
             dfota("pack", self.folder / old, self.folder / new, "-o", package, "--key", self.folder / "now.key",
                   "--segment", "512")
             self.decode(package, old, new)
+            self.check_symbols(package)
+
+    def check_symbols(self, package):
+        """The kernel's table has been understood: hardly any of its names is sent."""
+        partition, = [p for p in decode.manifest(package)["partitions"] if p["name"] == "names"]
+        self.assertGreater(partition["stats"]["prelude"][3], 100)
+        self.assertLess(partition["delta"]["bytes"], partition["new"]["bytes"] // 40)
 
     def test_plain_chunks_that_are_corrupt(self):
         data = self.images["v1"]["plain"]
