@@ -82,6 +82,7 @@ static bool names_find(const uint8_t *file, uint64_t markers, uint32_t marker_co
 				continue;
 			s->names_at = at;
 			s->names_bytes = end - at;
+			s->word = (uint32_t)word;
 			s->count = count;
 			return true;
 		}
@@ -172,34 +173,26 @@ static bool offsets_fit(const uint8_t *file, uint64_t bytes, uint64_t at, uint32
 	return up > count / 2 ? down < count / 16 : down > count / 2 && up < count / 16;
 }
 
-/* `at` is aligned to the machine's word, whichever that is. */
-static uint64_t sequences_try(const uint8_t *file, uint64_t bytes, uint64_t at, uint32_t count)
+/* Tables start at multiples of the machine's word. */
+static uint64_t aligned(uint64_t at, const struct content_symbols *s)
 {
-	for (uint64_t align = 4; align <= 8; align += 4)
-		if (sequences_fit(file, bytes, (at + align - 1) / align * align, count))
-			return (at + align - 1) / align * align;
-	return 0;
+	return (at + s->word - 1) / s->word * s->word;
 }
 
 static void others_find(const uint8_t *file, uint64_t bytes, uint64_t markers_end,
 			struct content_symbols *s)
 {
-	uint64_t table = 4 * (uint64_t)s->count;
+	uint64_t room = aligned(4 * (uint64_t)s->count, s), before = 2 * s->word + room;
+	uint64_t behind = aligned(s->tokens_end, s), sequences = aligned(markers_end, s);
 
-	s->sequences_at = sequences_try(file, bytes, markers_end, s->count);
-	for (uint64_t word = 4; word <= 8; word += 4) {
-		uint64_t behind = (s->tokens_end + word - 1) / word * word;
-		uint64_t room = (table + word - 1) / word * word, before = 2 * word + room;
-
-		if (s->offsets_at == 0 && s->names_at >= before &&
-		    offsets_fit(file, bytes, s->names_at - before, s->count))
-			s->offsets_at = s->names_at - before;
-		if (s->offsets_at == 0 && offsets_fit(file, bytes, behind, s->count)) {
-			s->offsets_at = behind;
-			s->sequences_at =
-				sequences_try(file, bytes, behind + room + word, s->count);
-		}
+	if (s->names_at >= before && offsets_fit(file, bytes, s->names_at - before, s->count)) {
+		s->offsets_at = s->names_at - before;
+	} else if (offsets_fit(file, bytes, behind, s->count)) {
+		s->offsets_at = behind;
+		sequences = behind + room + s->word;
 	}
+	if (sequences_fit(file, bytes, sequences, s->count))
+		s->sequences_at = sequences;
 }
 
 bool content_symbols_find(const uint8_t *file, uint64_t bytes, struct content_symbols *ret_symbols)

@@ -12,6 +12,7 @@
 struct content_symbols {
 	uint64_t names_at, names_bytes;
 	uint32_t count;         /* of symbols */
+	uint32_t word;          /* of the machine: 4 or 8 bytes */
 	uint64_t sequences_at;  /* 3 * count bytes; 0 = none */
 	uint64_t offsets_at;    /* 4 * count bytes; 0 = none */
 	uint64_t tokens_at, tokens_end; /* 256 texts, each with a zero behind, then their index */
