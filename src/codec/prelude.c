@@ -46,15 +46,15 @@ static unsigned code_bit(struct writer *w, unsigned field, uint32_t where, uint3
 	return model_code(model, w->mixer, select, bit);
 }
 
-/* A number of at most 64 bits less one; `hint` is any context. */
+/* A number of 64 bits; `hint` is any context. The highest one is told by its length alone. */
 static uint64_t code_number(struct writer *w, unsigned field, uint32_t hint, uint64_t number)
 {
 	uint64_t more = number + 1, value = 1;
-	unsigned bits = 0, length = 63u - (unsigned)__builtin_clzll(more ? more : 1);
+	unsigned bits = 0, length = more ? 63u - (unsigned)__builtin_clzll(more) : 64;
 
-	while (bits < 63 && code_bit(w, field, bits, hint, bits < length))
+	while (bits < 64 && code_bit(w, field, bits, hint, bits < length))
 		bits++;
-	for (unsigned i = bits; i-- > 0;) {
+	for (unsigned i = bits < 64 ? bits : 0; i-- > 0;) {
 		unsigned shown = bits - i; /* bits known, the leading one included */
 		uint32_t where = shown <= 3 ? 64 + (bits << 4) + (uint32_t)value
 					    : 2048 + (bits << 6) + i;
@@ -64,7 +64,7 @@ static uint64_t code_number(struct writer *w, unsigned field, uint32_t hint, uin
 	}
 	w->before[field] = w->last[field];
 	w->last[field] = bits;
-	return value - 1;
+	return bits < 64 ? value - 1 : UINT64_MAX;
 }
 
 static int64_t code_signed(struct writer *w, unsigned field, uint32_t hint, int64_t number)

@@ -54,9 +54,11 @@ class Prelude:
 
     def number(self, f, h, most):
         b, v = 0, 1
-        while b < 63 and self.bit(f, b, h):
+        while b < 64 and self.bit(f, b, h):
             b += 1
-        for i in range(b - 1, -1, -1):
+        if b == 64:
+            v = 1 << 64
+        for i in range(b - 1 if b < 64 else -1, -1, -1):
             k = b - i
             where = 64 + 16 * b + v if k <= 3 else 2048 + 64 * b + i
             v = 2 * v + self.bit(f, where, h)

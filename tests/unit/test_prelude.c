@@ -265,6 +265,25 @@ static void test_what_is_written_is_read(void **state)
 	}
 }
 
+/* Addresses that are 2^63 apart: their difference is the highest number that there is. */
+static void test_addresses_half_of_all_apart_are_read(void **state)
+{
+	static uint8_t bytes[ROOM];
+	struct sample written, read;
+	size_t count;
+
+	(void)state;
+	sample_open(&written);
+	written.old_regions[0] = (struct region){ 0, 100, 5, 100, 0, REGION_A64 };
+	written.new_regions[0] = (struct region){ 0, 100, 5 + (UINT64_C(1) << 63), 100, 0, REGION_A64 };
+	written.map.old_regions.count = written.map.new_regions.count = 1;
+	assert_int_equal(write_prelude(&written, bytes, &count), 0);
+	assert_int_equal(read_prelude(&read, bytes, count, MOST), 0);
+	assert_int_equal(coder_finish(&predict->coder), 0);
+	assert_same(&written, &read);
+	assert_int_equal(read.new_regions[0].va, 5 + (UINT64_C(1) << 63));
+}
+
 static void test_no_more_is_read_than_there_is_room_for(void **state)
 {
 	static uint8_t bytes[ROOM];
@@ -449,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_is_read),
+		cmocka_unit_test(test_addresses_half_of_all_apart_are_read),
 		cmocka_unit_test(test_no_more_is_read_than_there_is_room_for),
 		cmocka_unit_test(test_everything_out_of_bounds_is_refused),
 		cmocka_unit_test(test_whatever_is_accepted_is_within_bounds),
