@@ -117,7 +117,8 @@ void fixed_predict(const struct map *map, const struct fixed_place *place,
 		predict_code(map, place, ret_values);
 		return;
 	}
-	if (place->token.bytes != 4 || place->word == 0 || place->old % 4 != 0)
+	if (place->token.bytes != 4 || place->word == 0 ||
+	    va_of(old, place->old) % 4 != 0)
 		return;
 	if (old->kind == REGION_BTF_TYPES) {
 		predict_btf(map, place, ret_values);

@@ -30,7 +30,7 @@ struct isa_token {
 
 struct isa {
 	const char *name;
-	uint8_t step; /* instructions start at multiples of it, in image and address: 4, 2, 1 */
+	uint8_t step; /* instructions start at addresses that are multiples of it: 4, 2, 1 */
 	/* Cuts the instruction at text->at into tokens; returns their number, 1..ISA_TOKENS. The tokens lie within
 	 * text->after, which is at least 1; what is cut off by the end or not understood is ISA_OTHER. Together they
 	 * take a multiple of `step` bytes unless the text ends.

@@ -85,7 +85,8 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 {
 	struct fixed_place *place = &s->guess.place;
 	const struct region *old = place->old_region, *new = place->new_region;
-	uint32_t kind = new ? new->kind + 1u : 0, distance = place->at - place->old;
+	uint32_t kind = new ? new->kind + 1u : 0, phase = region_phase(new);
+	uint32_t distance = place->at + phase - place->old - region_phase(old);
 	const struct isa *isa = NULL;
 
 	if (old && new && old->kind == new->kind)
@@ -101,9 +102,9 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 			return;
 		}
 		place->text = segment_old(s, place->old);
-		if (isa && place->at % isa->step == 0 && end - place->at >= isa->step) {
+		if (isa && (place->at + phase) % isa->step == 0 && end - place->at >= isa->step) {
 			code_instruction(s, isa, end);
-		} else if (!isa && place->at % 4 == 0 && end - place->at >= 4) {
+		} else if (!isa && (place->at + phase) % 4 == 0 && end - place->at >= 4) {
 			place->token = (struct isa_token){ 4, ISA_OTHER, 0 };
 			place->role = new && new->kind == REGION_BTF_TYPES
 					      ? segment_role(s, new, place->at)

@@ -51,6 +51,14 @@ void regions_sort(struct regions *regions);
 /* Lowest address of a group; false when it has none. */
 bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base);
 
+/* Words of a program stand at addresses that are multiples of their size, wherever its file starts in the image: what is
+ * added to a position to count by addresses, modulo 4. Outside of regions positions count.
+ */
+static inline uint32_t region_phase(const struct region *region)
+{
+	return region ? ((uint32_t)region->va - region->start) & 3 : 0;
+}
+
 /* The region that holds `position`, or NULL. */
 static inline const struct region *region_at(const struct regions *regions, uint32_t position)
 {

@@ -188,17 +188,20 @@ static int run_pass(struct matcher *matcher, unsigned pass)
 static bool byte_explained(const struct view *view, int64_t at, int64_t diagonal)
 {
 	int64_t old = at + diagonal;
-	uint32_t start = (uint32_t)at / CELL * CELL;
+	const struct region *region;
+	uint32_t start;
 	struct cell cell;
 
 	if (old < 0 || old >= view->old.bytes || at < 0 || at >= view->new.bytes)
 		return false;
 	if (view->new.raw[at] == view->old.raw[old])
 		return true;
+	region = region_at(view->new.regions, (uint32_t)at);
+	start = (uint32_t)at - ((uint32_t)at + region_phase(region)) % CELL;
 	old = start + diagonal;
-	if (old < 0 || old + CELL > view->old.bytes || start + CELL > view->new.bytes)
+	if (old < 0 || old + CELL > view->old.bytes || start + CELL > view->new.bytes || start > (uint32_t)at)
 		return false;
-	cell_load(&cell, view, region_at(view->new.regions, start), start);
+	cell_load(&cell, view, region, start);
 	return cell_cost(&cell, view, (uint32_t)old) < COST_EXPLAINED;
 }
 

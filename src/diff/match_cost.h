@@ -20,6 +20,7 @@
 /* A cell of the new image. */
 struct cell {
 	uint32_t at, raw, shape, keyed, distance;
+	uint32_t phase;
 	uint32_t mask; /* of diagonals */
 	bool has_data;
 };
@@ -28,6 +29,7 @@ static inline void cell_load(struct cell *cell, const struct view *view,
 			     const struct region *region, uint32_t at)
 {
 	cell->at = at;
+	cell->phase = region_phase(region);
 	cell->raw = dfota_get32(view->new.raw + at);
 	cell->shape = dfota_get32(view->new.shape + at);
 	cell->keyed = dfota_get32(view->new.keyed + at);
@@ -43,7 +45,7 @@ static inline uint32_t cell_cost(const struct cell *cell, const struct view *vie
 
 	if (differs == 0)
 		return 0;
-	if (((old - cell->at) & cell->mask) == 0) {
+	if (((old + view_old_phase(view, old) - cell->at - cell->phase) & cell->mask) == 0) {
 		bool same_shape = dfota_get32(view->old.shape + old) == cell->shape;
 
 		if (!view->predicted) {

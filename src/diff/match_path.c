@@ -272,7 +272,7 @@ static void path_walk(struct path *path, struct feed *feed, uint32_t from, uint3
 	const struct seed *seed = feed_next(feed);
 	struct cell cell;
 
-	for (uint32_t at = from; at < to && !path->error; at += CELL) {
+	for (uint32_t at = from; at + CELL <= to && !path->error; at += CELL) {
 		uint32_t quiet;
 
 		for (; seed && seed_from(seed) <= at; seed = feed_next(feed)) {
@@ -282,8 +282,12 @@ static void path_walk(struct path *path, struct feed *feed, uint32_t from, uint3
 		}
 		quiet = seed && seed_from(seed) < to ? seed_from(seed) : to;
 		at += quiet > at ? quiet_bytes(path, at, quiet) : 0;
-		if (at >= region_end)
+		if (at >= region_end) {
 			region_end = view_region(path->view, at, to, &region);
+			at += view_to_cell(region, at); /* what is passed is the best lane's */
+			if (at + CELL > to)
+				break;
+		}
 		cell_load(&cell, path->view, region, at);
 		path_step(path, &cell);
 		lanes_close(path, at);

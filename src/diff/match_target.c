@@ -56,10 +56,11 @@ static void chains_fill(struct chains *chains, const struct view *view)
 
 	for (uint32_t i = old->regions->count; i-- > 0;) {
 		const struct region *region = &old->regions->items[i];
-		uint32_t at = (region->start + region->bytes) / CELL * CELL;
+		uint32_t end = region->start + region->bytes;
+		uint32_t at = end - (end + region_phase(region)) % CELL;
 		uint32_t salt = view_has_data(region) ? view_salt(region) : 0;
 
-		while (at >= CELL && at - CELL >= region->start) {
+		while (at >= region->start + CELL) {
 			uint32_t raw, key;
 
 			at -= CELL;
@@ -136,6 +137,14 @@ static unsigned score_around(const struct spot *spot, uint32_t old)
 	return score;
 }
 
+/* Position of a word of `distances`: the last byte of its four surely belongs to it. */
+static uint32_t word_at(const struct view *view, uint32_t word)
+{
+	uint32_t last = word * CELL + CELL - 1;
+
+	return last - (last + view_old_phase(view, last)) % CELL;
+}
+
 static void try_chain(struct spot *spot, uint32_t key, unsigned is_distance)
 {
 	const struct target_search *search = spot->search;
@@ -143,7 +152,7 @@ static void try_chain(struct spot *spot, uint32_t key, unsigned is_distance)
 	uint32_t node = *chain_head(&search->chains, key, is_distance);
 
 	for (int i = 0; i < CHAIN_MAX && node != END; node = search->chains.next[node]) {
-		uint32_t word = node / 2, old = word * CELL;
+		uint32_t word = node / 2, old = word_at(view, word);
 		unsigned score;
 
 		if ((node & 1) != is_distance ||
@@ -254,7 +263,7 @@ static int search_stretch(void *context, size_t item)
 		const struct region *region;
 		uint32_t to = view_region(view, at, end, &region);
 
-		at += (CELL - at % CELL) % CELL;
+		at += view_to_cell(region, at);
 		if (region && at < to)
 			error = search_region(search, region, at, to, &found);
 		at = to;

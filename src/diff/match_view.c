@@ -223,7 +223,8 @@ static uint32_t sweep_instruction(const struct sweep *sweep, const struct view_s
 	for (unsigned i = 0; i < count; i++) {
 		if (tokens[i].class != ISA_OTHER)
 			sweep_token(sweep, side, region, isa, &tokens[i], at);
-		else if (tokens[i].bytes == 4 && at % 4 == 0 && view_has_data(region))
+		else if (tokens[i].bytes == 4 && (at + region_phase(region)) % 4 == 0 &&
+			 view_has_data(region))
 			sweep_word(sweep, side, region, new_region, at);
 		at += tokens[i].bytes;
 	}
@@ -241,7 +242,7 @@ static int sweep_stretch(void *context, size_t item)
 	const struct isa *isa = isa_of(region->kind);
 	uint32_t step = isa ? isa->step : 4, at = stretch->from;
 
-	at += (step - at % step) % step;
+	at += (0u - at - region_phase(region)) % step; /* a power of two */
 	if (!isa && !view_has_data(region))
 		return 0;
 	while (at < stretch->to && stretch->to - at >= step) {
@@ -314,6 +315,15 @@ static int side_open(struct view_side *side, const uint8_t *raw, uint64_t bytes,
 	return 0;
 }
 
+static bool any_phase(const struct regions *regions)
+{
+	uint32_t any = 0;
+
+	for (uint32_t i = 0; i < regions->count; i++)
+		any |= region_phase(&regions->items[i]);
+	return any != 0;
+}
+
 int view_open(struct view *view, const struct diff_match_input *input)
 {
 	const struct diff_images *images = input->images;
@@ -326,6 +336,7 @@ int view_open(struct view *view, const struct diff_match_input *input)
 		    side_open(&view->new, images->new_image, images->new_bytes, input->new_regions);
 	if (error)
 		return error;
+	view->has_phases = any_phase(input->old_regions) || any_phase(input->new_regions);
 	view->distances = calloc((size_t)view->old.bytes / 4 + 1, sizeof(*view->distances));
 	if (!view->distances)
 		return DFOTA_E_MEMORY;

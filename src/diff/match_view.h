@@ -7,7 +7,8 @@
  *   keyed   tokens that hold an address are a key made of what they do and where they lead in the
  * new image, so that "old and new are the same here" means "the decoder will predict it"
  *
- * Everything is done in cells of four bytes at new positions that are multiples of four.
+ * Everything is done in cells of four bytes, at new positions that are multiples of four as a region counts: see
+ * region_phase.
  */
 #ifndef DFOTA_DIFF_MATCH_VIEW_H
 #define DFOTA_DIFF_MATCH_VIEW_H
@@ -27,11 +28,12 @@ struct view_side {
 
 struct view {
 	struct view_side old, new;
-	/* For each old word at a multiple of four: where data would lead that is a distance, salted
-	 * by its region. Of the new image it is found from position and word: view_distance.
+	/* For each old word where its region counts a multiple of four, by position / 4: where data would lead that is
+	 * a distance, salted by its region. Of the new image it is found from position and word: view_distance.
 	 */
 	uint32_t *distances;
-	bool predicted; /* old keys and distances come from a map */
+	bool predicted;	 /* old keys and distances come from a map */
+	bool has_phases; /* some region's is not 0 */
 };
 
 /* Shapes, and keys of the new image. Errors: DFOTA_E_MEMORY. view_close accepts a view half made.
@@ -66,7 +68,19 @@ static inline uint32_t view_distance(const struct region *region, uint32_t at, u
 	return ((uint32_t)region->va + (at - region->start) + word) ^ view_salt(region);
 }
 
-/* Diagonals that are no multiple of mask + 1 bring no prediction in this region. */
+/* Phase of the old region that holds `at`. */
+static inline uint32_t view_old_phase(const struct view *view, uint32_t at)
+{
+	return view->has_phases ? region_phase(region_at(view->old.regions, at)) : 0;
+}
+
+/* Bytes from `at` to the first cell. */
+static inline uint32_t view_to_cell(const struct region *region, uint32_t at)
+{
+	return (0u - at - region_phase(region)) % CELL;
+}
+
+/* Diagonals that, as regions count, are no multiple of mask + 1 bring no prediction in this region. */
 static inline uint32_t view_mask(const struct region *region)
 {
 	if (!region || region->kind == REGION_X86 || region->kind == REGION_BTF_STRINGS)

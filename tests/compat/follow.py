@@ -4,7 +4,14 @@ import bisect
 from collections import namedtuple
 
 NONE, NEAR, EXACT = range(3)
-Region = namedtuple("Region", "start bytes kind group va mem")
+
+
+class Region(namedtuple("Region", "start bytes kind group va mem")):
+    @property
+    def phase(self):
+        return self.va - self.start & 3
+
+
 NOTHING = Region(0, 0, 0, 0, 0, 0)
 
 

@@ -308,11 +308,47 @@ def pair(kind):
     return old, new
 
 
+def squashfs(files):
+    """The least that is one: files in the root, each starting where the last one ended; metadata are not compressed."""
+    data, inodes, entries, block = bytearray(97), b"", b"", 1 << 17
+
+    def head(kind, number):
+        return struct.pack("<HHHHII", kind, 0o755, 0, 0, 0, number)
+
+    def meta(content):
+        assert len(content) <= 8192
+        return struct.pack("<H", 0x8000 | len(content)) + content
+
+    for number, (name, content) in enumerate(sorted(files.items()), 1):
+        entries += struct.pack("<HhHH", len(inodes), number - 1, 2, len(name) - 1) + name.encode()
+        inodes += head(2, number) + struct.pack("<IIII", len(data), 0xffffffff, 0, len(content))
+        for at in range(0, len(content), block):
+            inodes += struct.pack("<I", 1 << 24 | min(block, len(content) - at))
+        data += content
+    listing = struct.pack("<III", len(files) - 1, 0, 1) + entries
+    root, table = len(inodes), len(data)
+    inodes += head(1, len(files) + 1) + struct.pack("<IIHHI", 0, 2, len(listing) + 3, 0, len(files) + 2)
+    listing_at = table + 2 + len(inodes)
+    data += meta(inodes) + meta(listing)
+    ids = len(data) + 6
+    data += meta(bytes(4)) + struct.pack("<Q", len(data))
+    data[:96] = b"hsqs" + struct.pack("<IIIIHHHHHHQQQQQQQQ", len(files) + 1, 0, block, 0, 1, 17, 0x21b, 1, 4, 0, root, len(data), ids,
+                                      0xffffffffffffffff, table, listing_at, 0xffffffffffffffff, 0xffffffffffffffff)
+    return bytes(data)
+
+
+def tree(later):
+    """Programs that start at any byte, and at another one later."""
+    files = {kind: pair(kind)[later] for kind in ("a64", "t32", "x86")}
+    return squashfs({"0": b"changed"[:5 + later], "b": b"odd", **files})
+
+
 def images():
     """{version: {partition: bytes}}"""
     v1, v2 = {}, {}
     for kind in ("a64", "a32", "t32", "x86", "btf", "names"):
         v1[kind], v2[kind] = pair(kind)
+    v1["tree"], v2["tree"] = tree(0), tree(1)
     noise = Chance("noise")
     v1["raw"] = bytes(noise.byte() for _ in range(2048))
     v2["raw"] = bytes(noise.byte() for _ in range(2048))

@@ -392,18 +392,19 @@ class Segment:
         code = None
         if self.n and self.o and self.n.kind == self.o.kind:
             code = isa.SETS.get(self.n.kind)
-        if code and diagonal % code.step:
+        phase = self.n.phase if self.n else 0
+        if code and (diagonal + self.o.phase - phase) % code.step:
             code = None
         kind = self.n.kind + 1 if self.n else 0
         while at < end:
             self.alive()
             old = at + diagonal
-            if code and at % code.step == 0 and end - at >= code.step:
+            if code and (at + phase) % code.step == 0 and end - at >= code.step:
                 text_end = min(old + end - at, old + 64, len(self.old))
                 for token in code.split(self.old, old, text_end):
                     self.token(at, at + diagonal, token, end)
                     at += token[0]
-            elif not code and at % 4 == 0 and end - at >= 4:
+            elif not code and (at + phase) % 4 == 0 and end - at >= 4:
                 self.role = self.role_at(at) if self.n and self.n.kind == 6 else 0
                 self.token(at, old, (4, 0, 0), end)
                 at += 4
@@ -539,7 +540,7 @@ class Segment:
             if answer != NONE:
                 self.give(1, self.build(moved))
             return
-        if self.tok[0] != 4 or word == 0 or self.old_at % 4:
+        if self.tok[0] != 4 or word == 0 or (self.old_at + o.phase) % 4:
             return
         if o.kind == 6:
             self.target = word

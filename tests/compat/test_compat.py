@@ -75,12 +75,18 @@ class Compat(unittest.TestCase):
                   "--segment", "512")
             self.decode(package, old, new)
             self.check_symbols(package)
+            self.check_tree(package)
 
     def check_symbols(self, package):
         """The kernel's table has been understood: hardly any of its names is sent."""
         partition, = [p for p in decode.manifest(package)["partitions"] if p["name"] == "names"]
         self.assertGreater(partition["stats"]["prelude"][3], 100)
         self.assertLess(partition["delta"]["bytes"], partition["new"]["bytes"] // 40)
+
+    def check_tree(self, package):
+        """Programs that start at any byte cost hardly more than those that start at a multiple of four."""
+        parts = {p["name"]: p["delta"]["bytes"] for p in decode.manifest(package)["partitions"]}
+        self.assertLess(parts["tree"], 1.25 * (parts["a64"] + parts["t32"] + parts["x86"]))
 
     def test_plain_chunks_that_are_corrupt(self):
         data = self.images["v1"]["plain"]
