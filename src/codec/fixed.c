@@ -10,11 +10,6 @@ static void give(struct fixed_values *values, enum fixed_kind kind, uint32_t val
 	values->have |= (uint8_t)(1u << kind);
 }
 
-static uint64_t va_of(const struct region *region, uint32_t position)
-{
-	return region->va + (position - region->start);
-}
-
 /* Code: the field for where the old target has gone. */
 static void predict_code(const struct map *map, const struct fixed_place *place,
 			 struct fixed_values *values)
@@ -25,7 +20,7 @@ static void predict_code(const struct map *map, const struct fixed_place *place,
 	enum map_answer answer;
 
 	if (!isa->target(&place->text, &place->token, place->word,
-			 va_of(place->old_region, place->old), &values->target)) {
+			 region_address(place->old_region, place->old), &values->target)) {
 		values->target = 0; /* whatever was left there must not count */
 		return;
 	}
@@ -34,7 +29,7 @@ static void predict_code(const struct map *map, const struct fixed_place *place,
 	if (answer == MAP_NONE)
 		return;
 	values->exact = answer == MAP_EXACT;
-	if (isa->build(&place->token, place->word, va_of(place->new_region, place->at), target,
+	if (isa->build(&place->token, place->word, region_address(place->new_region, place->at), target,
 		       &word))
 		give(values, FIXED_PC, word);
 }
@@ -66,10 +61,10 @@ static void predict_distance(const struct map *map, const struct fixed_place *pl
 			     struct fixed_values *values)
 {
 	const struct region *old = place->old_region, *new = place->new_region;
-	uint64_t target = va_of(old, place->old) + (uint64_t)(int64_t)(int32_t)place->word, moved;
+	uint64_t target = region_address(old, place->old) + (uint64_t)(int64_t)(int32_t)place->word, moved;
 
 	if (map_address(map, old->group, target, &moved) == MAP_EXACT)
-		give(values, FIXED_PREL, (uint32_t)(moved - va_of(new, place->at)));
+		give(values, FIXED_PREL, (uint32_t)(moved - region_address(new, place->at)));
 }
 
 /* An address: the low half of eight bytes if they make one, else four bytes. */
@@ -87,6 +82,24 @@ static void predict_pointer(const struct map *map, const struct fixed_place *pla
 	answer = map_address(map, old->group, address, &moved);
 	if (answer == MAP_EXACT || (answer == MAP_NEAR && address >> 32 != 0))
 		give(values, FIXED_ABS, (uint32_t)moved);
+}
+
+/* A word of a literal pool: a distance to a base that is known, or an address. */
+static void predict_pool(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	uint64_t moved;
+	enum map_answer answer;
+
+	if (!place->pool.has_base) {
+		predict_pointer(map, place, values);
+		return;
+	}
+	values->target = (uint32_t)(place->word + place->pool.old_base);
+	values->has_target = true;
+	answer = map_address(map, place->old_region->group, values->target, &moved);
+	values->exact = answer == MAP_EXACT;
+	if (answer != MAP_NONE)
+		give(values, FIXED_PC, fixed_pool_word(place, moved));
 }
 
 /* An address less the lowest of the program. Those below, if there are any, count downwards from one before it. */
@@ -113,12 +126,16 @@ void fixed_predict(const struct map *map, const struct fixed_place *place,
 	ret_values->target = 0;
 	if (!old || !new || old->group != new->group || old->kind != new->kind)
 		return;
+	if (place->token.class == ISA_POOL) {
+		predict_pool(map, place, ret_values);
+		return;
+	}
 	if (place->token.class != ISA_OTHER) {
 		predict_code(map, place, ret_values);
 		return;
 	}
 	if (place->token.bytes != 4 || place->word == 0 ||
-	    va_of(old, place->old) % 4 != 0)
+	    region_address(old, place->old) % 4 != 0)
 		return;
 	if (old->kind == REGION_BTF_TYPES) {
 		predict_btf(map, place, ret_values);

@@ -10,6 +10,7 @@
 
 #include "isa.h"
 #include "map.h"
+#include "pool.h"
 
 enum fixed_kind {
 	FIXED_PC,   /* code: the field rebuilt for where its target has gone; BTF: a type or string */
@@ -28,7 +29,14 @@ struct fixed_place {
 	struct isa_token token;
 	uint32_t word;                                 /* the old token, little endian */
 	uint8_t role;                                  /* enum fixed_role */
+	struct pool_word pool;                         /* of a token of class ISA_POOL */
 };
+
+/* What a word of a literal pool with a base must be to lead to `target`. */
+static inline uint32_t fixed_pool_word(const struct fixed_place *place, uint64_t target)
+{
+	return (uint32_t)target - place->pool.new_base;
+}
 
 struct fixed_values {
 	uint32_t value[FIXED_KINDS];

@@ -116,7 +116,9 @@ static void give_address(struct guess *guess, enum guess_kind kind, uint64_t tar
 	const struct region *new = place->new_region;
 	uint32_t word;
 
-	if (isa_of(new->kind)->build(&place->token, place->word,
+	if (place->token.class == ISA_POOL)
+		give(guess, kind, fixed_pool_word(place, target));
+	else if (isa_of(new->kind)->build(&place->token, place->word,
 				     new->va + (place->at - new->start), target, &word))
 		give(guess, kind, word);
 }
@@ -333,6 +335,10 @@ static bool new_target(const struct guess_history *history, const struct guess *
 	struct isa_text text = { history->segment + behind, behind, place->token.bytes };
 	struct isa_token token[ISA_TOKENS];
 
+	if (place->token.class == ISA_POOL) {
+		*ret_target = (uint32_t)(word + place->pool.new_base);
+		return true;
+	}
 	if (text.before > inside)
 		text.before = inside;
 	if (text.before > ISA_REACH)

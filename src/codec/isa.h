@@ -12,6 +12,7 @@
 #include "region.h"
 
 #define ISA_OTHER     0u  /* class of a token without an address */
+#define ISA_POOL      15u /* class of a word of a literal pool, which no instruction set gives: see pool.h */
 #define ISA_CLASSES   16u /* of one instruction set, ISA_OTHER included */
 #define ISA_REACH     64u /* bytes before a token's start and behind it that may be looked at */
 #define ISA_TOKENS    8u  /* tokens of one instruction at most */
@@ -26,6 +27,13 @@ struct isa_token {
 	uint8_t bytes;  /* 1..4 */
 	uint8_t class;
 	uint8_t behind; /* bytes of the instruction behind the token: x86 immediates */
+};
+
+/* What an instruction does with a word of a literal pool. */
+enum isa_use {
+	ISA_USE_NONE,
+	ISA_USE_LOAD, /* loads it into a register: distance from the instruction to it */
+	ISA_USE_ADD   /* adds the program counter to the register: distance from the instruction to what that reads as */
 };
 
 struct isa {
@@ -48,6 +56,9 @@ struct isa {
 	 * that stay inside a function keep theirs.
 	 */
 	uint32_t (*keep)(const struct isa_token *token, uint32_t word);
+	/* NULL: this code has no pools. Registers are 0..15. */
+	enum isa_use (*use)(const struct isa_token *token, uint32_t word, uint32_t va, unsigned *ret_register,
+			    uint32_t *ret_distance);
 	/* Bit per class: a new token's target can be told from the token and the bytes before it alone. */
 	uint16_t backward_classes;
 };

@@ -279,6 +279,24 @@ static uint32_t a32_keep(const struct isa_token *token, uint32_t word)
 	}
 }
 
+static enum isa_use a32_use(const struct isa_token *token, uint32_t word, uint32_t va, unsigned *ret_register,
+			    uint32_t *ret_distance)
+{
+	(void)va;
+	if (token->bytes != 4)
+		return ISA_USE_NONE;
+	if ((word & 0x0fff0ff0) == 0x008f0000 || (word & 0x0fff0ff0) == 0x079f0000) { /* ADD or LDR with pc and register */
+		*ret_register = isa_field(word, 0, 4);
+		*ret_distance = 8;
+		return ISA_USE_ADD;
+	}
+	if (token->class != A32_LITERAL || isa_field(word, 22, 1))
+		return ISA_USE_NONE;
+	*ret_register = isa_field(word, 12, 4);
+	*ret_distance = 8 + (word & UP ? isa_field(word, 0, 12) : 0 - isa_field(word, 0, 12));
+	return ISA_USE_LOAD;
+}
+
 const struct isa isa_a32 = {
 	.name = "A32",
 	.step = 4,
@@ -286,6 +304,7 @@ const struct isa isa_a32 = {
 	.target = a32_target,
 	.build = a32_build,
 	.keep = a32_keep,
+	.use = a32_use,
 	/* all but MOVW, whose other half stands behind it */
 	.backward_classes = 1u << A32_B | 1u << A32_BL | 1u << A32_BLX | 1u << A32_LITERAL |
 			    1u << A32_LITERAL8 | 1u << A32_ADR | 1u << A32_MOVT,

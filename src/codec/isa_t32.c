@@ -407,6 +407,24 @@ static uint32_t t32_keep(const struct isa_token *token, uint32_t word)
 	}
 }
 
+static enum isa_use t32_use(const struct isa_token *token, uint32_t word, uint32_t va, unsigned *ret_register,
+			    uint32_t *ret_distance)
+{
+	if (token->class == ISA_OTHER && token->bytes == 2 && (word & 0xff78) == 0x4478) { /* ADD register, pc */
+		*ret_register = isa_field(word, 7, 1) << 3 | isa_field(word, 0, 3);
+		*ret_distance = 4;
+		return ISA_USE_ADD;
+	}
+	if (token->class == T32_LITERAL)
+		*ret_register = isa_field(word, 8, 3);
+	else if (token->class == T32_LITERAL_WIDE && (word & 0xff7f) == 0xf85f)
+		*ret_register = isa_field(word, 28, 4);
+	else
+		return ISA_USE_NONE;
+	*ret_distance = ((va + 4) & ~3u) + data_distance(token->class, word) - va;
+	return ISA_USE_LOAD;
+}
+
 const struct isa isa_t32 = {
 	.name = "T32",
 	.step = 2,
@@ -414,6 +432,7 @@ const struct isa isa_t32 = {
 	.target = t32_target,
 	.build = t32_build,
 	.keep = t32_keep,
+	.use = t32_use,
 	/* all but MOVW, whose other half stands behind it */
 	.backward_classes = ((1u << (T32_MOVT + 1)) - 1) & ~(1u << ISA_OTHER | 1u << T32_MOVW),
 };

@@ -76,9 +76,29 @@ static void code_instruction(struct segment *s, const struct isa *isa, uint32_t 
 		place->text = segment_old(s, place->old);
 		place->token = tokens[i];
 		segment_token(s, end);
+		if (isa->use)
+			pool_pass(&s->p->pool, isa, &place->token, place->word, place->old,
+				  (uint32_t)region_address(place->old_region, place->old),
+				  (uint32_t)region_address(place->new_region, place->at));
 		place->at += tokens[i].bytes;
 		place->old += tokens[i].bytes;
 	}
+}
+
+/* A word that a load reached; false where there is none. */
+static bool code_pool_word(struct segment *s, uint32_t end)
+{
+	struct fixed_place *place = &s->guess.place;
+	const struct pool_word *word = pool_find(&s->p->pool, place->old);
+
+	if (!word || end - place->at < 4 || (place->at + region_phase(place->new_region)) % 4 != 0)
+		return false;
+	place->pool = *word;
+	place->token = (struct isa_token){ 4, ISA_POOL, 0 };
+	segment_token(s, end);
+	place->at += 4;
+	place->old += 4;
+	return true;
 }
 
 static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
@@ -103,7 +123,8 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 		}
 		place->text = segment_old(s, place->old);
 		if (isa && (place->at + phase) % isa->step == 0 && end - place->at >= isa->step) {
-			code_instruction(s, isa, end);
+			if (!isa->use || !code_pool_word(s, end))
+				code_instruction(s, isa, end);
 		} else if (!isa && (place->at + phase) % 4 == 0 && end - place->at >= 4) {
 			place->token = (struct isa_token){ 4, ISA_OTHER, 0 };
 			place->role = new && new->kind == REGION_BTF_TYPES
@@ -197,6 +218,7 @@ static void reset(struct predict *p, uint32_t bytes)
 	guess_reset(p->guesses);
 	literal_reset(p->literals);
 	p->view.start = p->view.end = 0;
+	p->pool = (struct pool){ 0 };
 }
 
 int predict_segment(struct predict *p, const struct predict_job *job)

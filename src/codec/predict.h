@@ -54,6 +54,7 @@ struct predict {
 	struct guess_memory *guesses;
 	struct literal_memory *literals;
 	struct symbols *symbols; /* made by predict_open, or those of somebody else */
+	struct pool pool;
 	struct predict_view view;
 };
 

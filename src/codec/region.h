@@ -59,6 +59,11 @@ static inline uint32_t region_phase(const struct region *region)
 	return region ? ((uint32_t)region->va - region->start) & 3 : 0;
 }
 
+static inline uint64_t region_address(const struct region *region, uint32_t position)
+{
+	return region->va + (position - region->start);
+}
+
 /* The region that holds `position`, or NULL. */
 static inline const struct region *region_at(const struct regions *regions, uint32_t position)
 {

@@ -208,15 +208,43 @@ static int predict_btf(struct view *view, const struct map *map, const struct re
 /* ---- sweeps ------------------------------------------------------------------------------------
  */
 
+/* A word of a literal pool: with a base it leads somewhere, as code does. */
+static void sweep_pool_word(const struct sweep *sweep, const struct view_side *side, const struct region *region,
+			    const struct pool_word *word, uint32_t at)
+{
+	uint32_t value = dfota_get32(side->raw + at), key = value;
+	uint64_t target = (uint32_t)(value + word->old_base), moved = target;
+	bool is_old = side == &sweep->view->old;
+
+	if (word->has_base)
+		dfota_put32(side->shape + at, 0);
+	if (is_old && !sweep->map)
+		return;
+	if (!word->has_base)
+		target = value;
+	if (is_old && map_address(sweep->map, region->group, target, &moved) == MAP_NONE)
+		return;
+	if (word->has_base)
+		key = mix((uint32_t)moved, view_salt(region) ^ ISA_POOL);
+	else if (is_old)
+		key = (uint32_t)moved;
+	dfota_put32(side->keyed + at, key);
+}
+
 static uint32_t sweep_instruction(const struct sweep *sweep, const struct view_side *side,
 				  const struct stretch *stretch, const struct isa *isa,
-				  const struct region *new_region, uint32_t at)
+				  const struct region *new_region, struct pool *pool, uint32_t at)
 {
 	const struct region *region = &side->regions->items[stretch->region];
+	const struct pool_word *word = isa->use ? pool_find(pool, at) : NULL;
 	struct isa_token tokens[ISA_TOKENS];
 	struct isa_text text = text_at(side, at);
 	unsigned count;
 
+	if (word && stretch->to - at >= 4) {
+		sweep_pool_word(sweep, side, region, word, at);
+		return at + 4;
+	}
 	if (text.after > stretch->to - at)
 		text.after = stretch->to - at;
 	count = isa->split(&text, tokens);
@@ -226,6 +254,9 @@ static uint32_t sweep_instruction(const struct sweep *sweep, const struct view_s
 		else if (tokens[i].bytes == 4 && (at + region_phase(region)) % 4 == 0 &&
 			 view_has_data(region))
 			sweep_word(sweep, side, region, new_region, at);
+		if (isa->use)
+			pool_pass(pool, isa, &tokens[i], isa_load(side->raw + at, tokens[i].bytes), at,
+				  (uint32_t)region_address(region, at), 0);
 		at += tokens[i].bytes;
 	}
 	return at;
@@ -241,13 +272,14 @@ static int sweep_stretch(void *context, size_t item)
 	    stretch->is_old ? counterpart(sweep->view, region) : region;
 	const struct isa *isa = isa_of(region->kind);
 	uint32_t step = isa ? isa->step : 4, at = stretch->from;
+	struct pool pool = { 0 };
 
 	at += (0u - at - region_phase(region)) % step; /* a power of two */
 	if (!isa && !view_has_data(region))
 		return 0;
 	while (at < stretch->to && stretch->to - at >= step) {
 		if (isa) {
-			at = sweep_instruction(sweep, side, stretch, isa, new_region, at);
+			at = sweep_instruction(sweep, side, stretch, isa, new_region, &pool, at);
 		} else {
 			sweep_word(sweep, side, region, new_region, at);
 			at += 4;

@@ -79,12 +79,17 @@ def a32_items(chance):
     def branch(word, i=2):
         return 4, lambda at, to: struct.pack("<I", put(word, (to - at - 8) >> 2, 0, 24))
 
+    def pooled(user):
+        """Loads the word behind a branch around it: a distance if the program counter is added, else an address."""
+        words = [(4, lambda at, to, w=w: struct.pack("<I", w)) for w in (0xe59f0004 | r << 12, user, 0xea000000)]
+        return words + [(4, lambda at, to: struct.pack("<I", to if user == 0xe1a00000 else to - at & 0xffffffff))]
+
     mov = [0xe1a00000 | r << 12 | chance.below(11), 0xe0800000 | r << 12 | chance.below(11) << 16, 0xe3a00000 | r << 12 | chance.below(256)]
     return {
         "plain": [[(4, lambda at, to, w=w: struct.pack("<I", w))] for w in mov],
         "code": [[branch(0xeb000000)]] * 4 + [[branch(0x0a000000)], [branch(0xfa000000)], [literal(0xe59f0000, 0, 12)],
                  [literal(0xed9f0b00, 2, 8)], [literal(0xe28f0000, 0, 8)]],
-        "data": [[half(0xe3000000, 0), half(0xe3400000, 16)]],
+        "data": [[half(0xe3000000, 0), half(0xe3400000, 16)], pooled(0xe08f0000 | r << 12 | r), pooled(0xe1a00000)],
         "start": [(4, lambda at, to: struct.pack("<I", 0xe92d4070))],
     }
 
@@ -125,13 +130,21 @@ def t32_items(chance):
             return struct.pack("<HH", first | (128 if d >= 0 else 0), r << 12 | v)
         return 4, make
 
+    def pooled(user):
+        """As in ARM code; the word stands at a multiple of four."""
+        def word(at, to):
+            value = struct.pack("<I", to if user == 0xbf00 else to - at & 0xffffffff)
+            return bytes(2) + value if at % 4 else value + bytes(2)
+        halves = [(2, lambda at, to, w=w: struct.pack("<H", w)) for w in (0x4801 | r << 8, user, 0xe002)]
+        return halves + [(6, word)]
+
     mov = [0x4600 | r << 3 | chance.below(8), 0x1c00 | r, 0x2000 | r << 8 | chance.below(256)]
     return {
         "plain": [[(2, lambda at, to, w=w: struct.pack("<H", w))] for w in mov],
         "code": [[far(0xd000)]] * 4 + [[far(0x9000)], [(4, condition)], [near(0xe000, 1, 11, False)],
                  [near(0x4800 | r << 8, 2, 8, True)], [near(0xa000 | r << 8, 2, 8, True)], [wide(0xf85f, 12, 0)],
                  [wide(0xed1f, 8, 2)], [near(0xd000, 1, 8, False)]],
-        "data": [[half(0xf240, 0), half(0xf2c0, 16)]],
+        "data": [[half(0xf240, 0), half(0xf2c0, 16)], pooled(0x4478 | r), pooled(0xbf00)],
         "start": [(2, lambda at, to: struct.pack("<H", 0xb570))],
     }
 

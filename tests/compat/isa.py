@@ -240,6 +240,15 @@ class A32:
         half = target & 0xffff if c == 7 else target >> 16
         return put(put(w, half >> 12, 16, 4), half, 0, 12)
 
+    @staticmethod
+    def use(token, w, _va):
+        if token[0] == 4 and w & 0x0fff0ff0 in (0x008f0000, 0x079f0000):
+            return "add", field(w, 0, 4), 8
+        if token[1] != 4 or field(w, 22, 1):
+            return None, 0, 0
+        d = field(w, 0, 12)
+        return "load", field(w, 12, 4), 8 + d if field(w, 23, 1) else 8 - d
+
 
 class T32:
     step, behind, checked = 2, {13}, False
@@ -377,6 +386,18 @@ class T32:
         bits, scale = (12, 0) if c == 9 else (8, 2)
         m = magnitude(d, w >> 7 & 1, bits, scale)
         return put(put(w, m[0], 7, 1), m[1], 16, bits) if m else None
+
+    @staticmethod
+    def use(token, w, va):
+        if token[:2] == (2, 0) and w & 0xff78 == 0x4478:
+            return "add", field(w, 7, 1) << 3 | field(w, 0, 3), 4
+        if token[1] == 8:
+            register, d = field(w, 8, 3), 4 * field(w, 0, 8)
+        elif token[1] == 9 and w & 0xff7f == 0xf85f:
+            register, d = field(w, 28, 4), field(w, 16, 12) if w & 128 else -field(w, 16, 12)
+        else:
+            return None, 0, 0
+        return "load", register, (va + 4 & U32 - 3) + d - va
 
 
 class X86:

@@ -203,6 +203,30 @@ for _kinds, _third, _once, _body in (
         SHAPES[_kind] = _third, _once, _body
 
 
+class Pool:
+    """Words that loads have reached, and the last one of each register."""
+    def __init__(self):
+        self.words, self.loaded = {}, {}
+
+    def find(self, old):
+        word = self.words.get(old >> 2 & 1023)
+        return word if word and word[0] == old else None
+
+    def pass_by(self, code, token, w, old, old_va, new_va):
+        what, register, distance = code.use(token, w, old_va & U32)
+        if what == "load":
+            place = old + distance & U32
+            if place == U32:
+                return
+            if not self.find(place):
+                self.words[place >> 2 & 1023] = place, None
+            self.loaded[register] = place
+        elif what == "add":
+            place = self.loaded.pop(register, None)
+            if place is not None and self.find(place):
+                self.words[place >> 2 & 1023] = place, (old_va + distance & U32, new_va + distance & U32)
+
+
 class Walk:
     def __init__(self, region):
         self.region, self.state = region, (0, 0, 0)
@@ -256,6 +280,7 @@ class Segment:
         self.scores, self.hits = {}, {}
         self.coded, self.index, self.found, self.looked = 0, {}, 0, 0
         self.walk = None
+        self.pool = Pool()
         self.run()
         need(len(chunk) <= self.coder.taken <= len(chunk) + 4, "chunk length")
 
@@ -400,9 +425,16 @@ class Segment:
             self.alive()
             old = at + diagonal
             if code and (at + phase) % code.step == 0 and end - at >= code.step:
+                if self.pool.find(old) and end - at >= 4 and (at + phase) % 4 == 0:
+                    self.base = self.pool.find(old)[1]
+                    self.token(at, old, (4, 15, 0), end)
+                    at += 4
+                    continue
                 text_end = min(old + end - at, old + 64, len(self.old))
                 for token in code.split(self.old, old, text_end):
                     self.token(at, at + diagonal, token, end)
+                    if hasattr(code, "use"):
+                        self.pool.pass_by(code, token, self.word, self.old_at, self.va(self.o, self.old_at), self.va(self.n, at))
                     at += token[0]
             elif not code and (at + phase) % 4 == 0 and end - at >= 4:
                 self.role = self.role_at(at) if self.n and self.n.kind == 6 else 0
@@ -520,6 +552,8 @@ class Segment:
         return region.va + x - region.start & M64
 
     def build(self, address):
+        if self.tok[1] == 15:
+            return address - self.base[1] & U32
         code = isa.SETS[self.n.kind]
         return code.build(self.tok, self.word, self.va(self.n, self.at), address)
 
@@ -529,9 +563,15 @@ class Segment:
         o, n, word = self.o, self.n, self.word
         if not o or not n or o.group != n.group or o.kind != n.kind:
             return
+        if self.tok[1] == 15 and not self.base:
+            self.pointer()
+            return
         if self.tok[1]:
             text = (self.old, max(0, self.old_at - 64), min(len(self.old), self.old_at + 64))
-            target = isa.SETS[o.kind].target(text, self.old_at, self.tok, word, self.va(o, self.old_at))
+            if self.tok[1] == 15:
+                target = word + self.base[0] & U32
+            else:
+                target = isa.SETS[o.kind].target(text, self.old_at, self.tok, word, self.va(o, self.old_at))
             if target is None:
                 return
             self.target, self.has_target = target, True
@@ -560,14 +600,17 @@ class Segment:
             answer, moved = self.map.address(o.group, self.va(o, self.old_at) + sx(word, 32) & M64)
             if answer == EXACT:
                 self.give(4, moved - self.va(n, self.at) & U32)
-            a = word
-            if len(self.old) - self.old_at >= 8:
-                a |= load(self.old, self.old_at + 4) << 32
-            if a >> 32 != o.va >> 32:
-                a = word
-            answer, moved = self.map.address(o.group, a)
-            if answer == EXACT or (answer == NEAR and a >> 32):
-                self.give(5, moved & U32)
+            self.pointer()
+
+    def pointer(self):
+        a, o = self.word, self.o
+        if len(self.old) - self.old_at >= 8:
+            a |= load(self.old, self.old_at + 4) << 32
+        if a >> 32 != o.va >> 32:
+            a = self.word
+        answer, moved = self.map.address(o.group, a)
+        if answer == EXACT or (answer == NEAR and a >> 32):
+            self.give(5, moved & U32)
 
     def target_key(self, address):
         return hb(address & U32 ^ (address >> 32) * 31 & U32 ^ self.o.group << 20 & U32, 13)
@@ -657,6 +700,11 @@ class Segment:
             return
         code, z = isa.SETS[self.n.kind], self.at - self.start
         if self.tok[1] in code.behind:
+            return
+        if self.tok[1] == 15:
+            new = y + self.base[1] & U32
+            if new:
+                self.targets[place] = self.nears[self.near_key(self.target)] = self.target, new
             return
         if code.checked and code.split(self.out, z, z + self.tok[0])[0][1] != self.tok[1]:
             return
