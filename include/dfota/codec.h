@@ -65,7 +65,7 @@ int dfota_codec_decode(struct dfota_codec *codec, const struct dfota_codec_job *
 const char *dfota_coding_name(unsigned coding);
 
 /* Predictors of coding PREDICT, in the order of docs/coding-predict.md; "?" for others. */
-#define DFOTA_PREDICTORS 13u
+#define DFOTA_PREDICTORS 15u
 const char *dfota_predictor_name(unsigned predictor);
 
 #ifdef __cplusplus

@@ -116,6 +116,118 @@ static void predict_offset(const struct map *map, const struct fixed_place *plac
 		give(values, FIXED_ABS, (uint32_t)(moved - new_base) ^ flip);
 }
 
+/* An address less that of the table. */
+static void predict_table(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	const struct region *old = place->old_region, *new = place->new_region;
+	uint64_t moved;
+
+	if (map_address(map, old->group, old->va + (uint64_t)(int64_t)(int32_t)place->word, &moved) != MAP_NONE)
+		give(values, FIXED_ABS, (uint32_t)(moved - new->va));
+}
+
+/* A distance backwards, as frames have it to what they share. */
+static void predict_back(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	const struct region *old = place->old_region, *new = place->new_region;
+	uint64_t moved;
+
+	if (map_address(map, old->group, region_address(old, place->old) - place->word, &moved) == MAP_EXACT)
+		give(values, FIXED_ABS, (uint32_t)(region_address(new, place->at) - moved));
+}
+
+/* New number of a symbol of the program, by where its entry has gone. */
+static bool symbol_moved(const struct map *map, uint16_t group, unsigned kind, uint32_t number, uint32_t *ret_number)
+{
+	const struct region *old = regions_of_kind(&map->old_regions, group, kind);
+	const struct region *new = regions_of_kind(&map->new_regions, group, kind);
+	uint32_t bytes = kind == REGION_DYNSYM64 ? 24 : 16;
+	uint64_t moved;
+
+	if (!old || !new || number == 0 || number >= old->bytes / bytes ||
+	    map_address(map, group, old->va + (uint64_t)number * bytes, &moved) != MAP_EXACT)
+		return false;
+	moved -= new->va;
+	*ret_number = (uint32_t)(moved / bytes);
+	return moved % bytes == 0 && moved / bytes <= UINT32_MAX;
+}
+
+/* Address, type and symbol, addend: eight bytes each, of which the symbol's number is the high half of the second. */
+static void predict_rela64(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	uint64_t inside = (place->old - place->old_region->start) % 24;
+	uint32_t number;
+
+	if (inside == 0 || inside == 16)
+		predict_pointer(map, place, values);
+	else if (inside == 12 &&
+		 symbol_moved(map, place->old_region->group, REGION_DYNSYM64, place->word, &number))
+		give(values, FIXED_ABS, number);
+}
+
+/* Address; type, below the symbol's number. */
+static void predict_rel32(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	uint32_t number;
+
+	if ((place->old - place->old_region->start) % 8 == 0)
+		predict_pointer(map, place, values);
+	else if (symbol_moved(map, place->old_region->group, REGION_DYNSYM32, place->word >> 8, &number))
+		give(values, FIXED_ABS, number << 8 | (place->word & 255));
+}
+
+static void predict_hash(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	uint16_t group = place->old_region->group;
+	uint32_t number;
+
+	if (symbol_moved(map, group, REGION_DYNSYM64, place->word, &number) ||
+	    symbol_moved(map, group, REGION_DYNSYM32, place->word, &number))
+		give(values, FIXED_ABS, number);
+}
+
+/* A word that is no part of an instruction. */
+static void predict_data(const struct map *map, const struct fixed_place *place, struct fixed_values *values)
+{
+	switch (place->old_region->kind) {
+	case REGION_BTF_TYPES:
+		predict_btf(map, place, values);
+		break;
+	case REGION_OFFSETS:
+		predict_offset(map, place, values);
+		break;
+	case REGION_FRAME_TABLE:
+		predict_table(map, place, values);
+		break;
+	case REGION_FRAMES:
+		predict_distance(map, place, values);
+		predict_back(map, place, values);
+		break;
+	case REGION_DYNSYM32:
+	case REGION_DYNSYM64:
+		predict_pointer(map, place, values);
+		break;
+	case REGION_REL32:
+		predict_rel32(map, place, values);
+		break;
+	case REGION_RELA64:
+		predict_rela64(map, place, values);
+		break;
+	case REGION_HASH:
+		predict_hash(map, place, values);
+		break;
+	case REGION_A64:
+	case REGION_A32:
+	case REGION_DATA32:
+	case REGION_DATA64:
+		predict_distance(map, place, values);
+		predict_pointer(map, place, values);
+		break;
+	default:
+		break;
+	}
+}
+
 void fixed_predict(const struct map *map, const struct fixed_place *place,
 		   struct fixed_values *ret_values)
 {
@@ -134,16 +246,6 @@ void fixed_predict(const struct map *map, const struct fixed_place *place,
 		predict_code(map, place, ret_values);
 		return;
 	}
-	if (place->token.bytes != 4 || place->word == 0 ||
-	    region_address(old, place->old) % 4 != 0)
-		return;
-	if (old->kind == REGION_BTF_TYPES) {
-		predict_btf(map, place, ret_values);
-	} else if (old->kind == REGION_OFFSETS) {
-		predict_offset(map, place, ret_values);
-	} else if (old->kind != REGION_BTF_STRINGS && old->kind != REGION_X86 &&
-		   old->kind != REGION_T32) {
-		predict_distance(map, place, ret_values);
-		predict_pointer(map, place, ret_values);
-	}
+	if (place->token.bytes == 4 && place->word != 0 && region_address(old, place->old) % 4 == 0)
+		predict_data(map, place, ret_values);
 }

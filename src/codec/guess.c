@@ -26,6 +26,8 @@ static const char *const names[] = {
 	[GUESS_COLUMN12] = "column12",
 	[GUESS_COLUMN24] = "column24",
 	[GUESS_VALUE] = "value",
+	[GUESS_RANGE] = "range",
+	[GUESS_ID] = "id",
 };
 
 _Static_assert(sizeof(names) / sizeof(names[0]) == GUESS_KINDS && GUESS_KINDS == DFOTA_PREDICTORS,
@@ -217,6 +219,69 @@ static void predict_data(const struct guess_memory *memory, const struct guess_h
 	}
 }
 
+/* .eh_frame: bytes of the function whose start is the word before; its last one is where the map says. */
+static void predict_range(const struct map *map, const struct guess_history *history, struct guess *guess)
+{
+	const struct fixed_place *place = &guess->place;
+	const struct region *old = place->old_region, *new = place->new_region;
+	uint64_t start, moved;
+
+	if (place->at - history->start < 4 || place->text.before < 4 || place->word == 0)
+		return;
+	start = region_address(old, place->old) - 4 + (uint64_t)(int64_t)(int32_t)isa_load(place->text.at - 4, 4);
+	if (map_address(map, old->group, start + place->word - 1, &moved) != MAP_EXACT)
+		return;
+	start = region_address(new, place->at) - 4 + (uint64_t)(int64_t)(int32_t)new_word(history, place->at, 4);
+	give(guess, GUESS_RANGE, (uint32_t)(moved + 1 - start));
+}
+
+/* ---- the identity of a program, spelled out in the name of its debug file ---------------------------- */
+
+#define ID_MARK  0x00554e47u /* the note's owner, right before it */
+#define ID_DIGITS 40u
+
+static int digit_of(uint32_t character)
+{
+	if (character - '0' < 10)
+		return (int)(character - '0');
+	return character - 'a' < 6 ? (int)(character - 'a') + 10 : -1;
+}
+
+static unsigned id_digit(const uint8_t *id, uint32_t number)
+{
+	return number % 2 ? id[number / 2] & 15 : id[number / 2] >> 4;
+}
+
+/* The four digits before are some of its digits: the next four. */
+static void predict_id(const struct guess_memory *memory, const struct guess_history *history, struct guess *guess)
+{
+	uint32_t at = guess->place.at, before, known = 0, window = 0;
+	const uint8_t *id;
+
+	if (memory->id_at == 0 || at - memory->id_at < ID_DIGITS / 2 + 4)
+		return;
+	before = new_word(history, at, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		int digit = digit_of(before >> 8 * i & 255);
+
+		if (digit < 0)
+			return;
+		known = known << 4 | (uint32_t)digit;
+	}
+	id = history->segment + (memory->id_at - history->start);
+	for (uint32_t i = 0; i + 4 < ID_DIGITS; i++) {
+		uint32_t word = 0;
+
+		window = (window << 4 | id_digit(id, i)) & 0xffff;
+		if (i < 3 || window != known)
+			continue;
+		for (uint32_t k = 4; k > 0; k--)
+			word = word << 8 | (uint8_t)"0123456789abcdef"[id_digit(id, i + k)];
+		give(guess, GUESS_ID, word);
+		return;
+	}
+}
+
 /* One candidate, whoever made it: what most tokens have. */
 static bool all_equal(struct guess *guess)
 {
@@ -298,6 +363,11 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 		predict_role(memory, guess);
 	if (place->token.bytes == 4)
 		predict_data(memory, history, guess);
+	if (kind == REGION_FRAMES + 1u && place->token.bytes == 4 && place->old_region->kind == REGION_FRAMES &&
+	    place->old_region->group == place->new_region->group)
+		predict_range(map, history, guess);
+	if (kind == 0 && place->token.bytes == 4)
+		predict_id(memory, history, guess);
 	if (!all_equal(guess))
 		rank(memory, guess);
 }
@@ -418,6 +488,9 @@ void guess_learn(struct guess_memory *memory, const struct guess_history *histor
 		 struct guess *guess, uint32_t word)
 {
 	bool has_target = guess->fixed.has_target && guess->place.token.class != ISA_OTHER;
+
+	if (word == ID_MARK && guess->place.token.bytes == 4)
+		memory->id_at = guess->place.at + 4;
 
 	guess->unchanged = word == guess->place.word ? guess->unchanged + guess->place.token.bytes : 0;
 	if (guess->count > 1)

@@ -15,7 +15,7 @@
 enum guess_kind {
 	GUESS_SAME, GUESS_PC, GUESS_LEARNED, GUESS_NEAR, GUESS_PREL, GUESS_ABS, GUESS_WORD,
 	GUESS_IMMEDIATE, GUESS_DELTA, GUESS_COLUMN8, GUESS_COLUMN12, GUESS_COLUMN24, GUESS_VALUE,
-	GUESS_KINDS
+	GUESS_RANGE, GUESS_ID, GUESS_KINDS
 };
 
 #define GUESS_TRIED    5u   /* candidates that can be chosen */
@@ -50,6 +50,7 @@ struct guess_memory {
 	uint16_t scores[GUESS_CLASSES][GUESS_KINDS][2]; /* after it was wrong, after it was right */
 	uint16_t right[GUESS_CLASSES]; /* predictors that were right the last time */
 	uint32_t delta;
+	uint32_t id_at; /* new position of the last program's identity; 0 = none */
 };
 
 /* New bytes of the segment before the token; older ones read as zero. */

@@ -35,29 +35,20 @@ static inline int view_around(struct segment *s, uint32_t old, uint32_t piece_en
 /* ---- runs: stretches of a piece inside one region on both sides -------------------------------------- */
 
 static uint32_t run_limit(const struct regions *regions, uint32_t position, uint32_t end,
-			  const struct region **ret_region)
+			  const struct region **ret_region, uint32_t *ret_phase)
 {
-	uint32_t low = 0, high = regions->count, limit = end;
+	const struct region *region = region_before(regions, position);
+	const struct region *next = region ? region + 1 : regions->items;
+	uint32_t limit = end;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (regions->items[middle].start <= position)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	*ret_region = NULL;
-	if (low < regions->count && regions->items[low].start < limit)
-		limit = regions->items[low].start;
-	if (low > 0) {
-		const struct region *region = &regions->items[low - 1];
-
-		if (position - region->start < region->bytes) {
-			*ret_region = region;
-			if (region->start + region->bytes < limit)
-				limit = region->start + region->bytes;
-		}
+	*ret_phase = region ? region_phase(region) : 0;
+	if (next < regions->items + regions->count && next->start < limit)
+		limit = next->start;
+	if (region && position - region->start < region->bytes) {
+		*ret_region = region;
+		if (region->start + region->bytes < limit)
+			limit = region->start + region->bytes;
 	}
 	return limit;
 }
@@ -91,7 +82,7 @@ static bool code_pool_word(struct segment *s, uint32_t end)
 	struct fixed_place *place = &s->guess.place;
 	const struct pool_word *word = pool_find(&s->p->pool, place->old);
 
-	if (!word || end - place->at < 4 || (place->at + region_phase(place->new_region)) % 4 != 0)
+	if (!word || end - place->at < 4 || (place->at + s->phase) % 4 != 0)
 		return false;
 	place->pool = *word;
 	place->token = (struct isa_token){ 4, ISA_POOL, 0 };
@@ -105,8 +96,8 @@ static void code_run(struct segment *s, uint32_t end, uint32_t old_end)
 {
 	struct fixed_place *place = &s->guess.place;
 	const struct region *old = place->old_region, *new = place->new_region;
-	uint32_t kind = new ? new->kind + 1u : 0, phase = region_phase(new);
-	uint32_t distance = place->at + phase - place->old - region_phase(old);
+	uint32_t kind = new ? new->kind + 1u : 0, phase = s->phase;
+	uint32_t distance = place->at + phase - place->old - s->old_phase;
 	const struct isa *isa = NULL;
 
 	if (old && new && old->kind == new->kind)
@@ -155,9 +146,9 @@ static void code_piece(struct segment *s, uint32_t at, uint32_t end, int32_t dia
 	place->old = at + (uint32_t)diagonal;
 	while (place->at < end && !s->error) {
 		uint32_t limit = run_limit(&s->p->map.new_regions, place->at, end,
-					   &place->new_region);
+					   &place->new_region, &s->phase);
 		uint32_t left = run_limit(&s->p->map.old_regions, place->old, old_end,
-					  &place->old_region) - place->old;
+					  &place->old_region, &s->old_phase) - place->old;
 
 		if (limit - place->at > left)
 			limit = place->at + left;
@@ -180,7 +171,7 @@ static void code_gap(struct segment *s, uint32_t at, uint32_t end)
 {
 	while (at < end && !s->error) {
 		const struct region *region;
-		uint32_t limit = run_limit(&s->p->map.new_regions, at, end, &region);
+		uint32_t phase, limit = run_limit(&s->p->map.new_regions, at, end, &region, &phase);
 
 		if (region && region->kind == REGION_NAMES && s->job->mode != PREDICT_SCAN)
 			segment_names(s, region, at, limit);

@@ -21,6 +21,7 @@ struct segment {
 	uint32_t outcomes;   /* of tokens with a choice, two bits each: first, other, miss, literal */
 	uint32_t since;      /* tokens since one that was not its first candidate */
 	uint32_t piece_start, piece_end;
+	uint32_t phase, old_phase; /* of the run's regions */
 	struct btf_walk walk; /* of the new image's BTF types, at walk_at */
 	uint32_t walk_at;
 	const struct region *walk_region; /* NULL = not in them yet */

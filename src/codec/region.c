@@ -48,10 +48,25 @@ void regions_sort(struct regions *regions)
 	}
 }
 
-bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base)
+const struct region *region_before(const struct regions *regions, uint32_t position)
 {
 	uint32_t low = 0, high = regions->count;
-	const struct region *region;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (regions->items[middle].start <= position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 ? &regions->items[low - 1] : NULL;
+}
+
+/* Index in by_address of the group's first region. */
+static uint32_t first_of_group(const struct regions *regions, uint16_t group)
+{
+	uint32_t low = 0, high = regions->count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
@@ -61,9 +76,30 @@ bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_b
 		else
 			high = middle;
 	}
-	if (low == regions->count)
+	return low;
+}
+
+const struct region *regions_of_kind(const struct regions *regions, uint16_t group, unsigned kind)
+{
+	for (uint32_t i = first_of_group(regions, group); i < regions->count; i++) {
+		const struct region *region = &regions->items[regions->by_address[i]];
+
+		if (region->group != group)
+			break;
+		if (region->kind == kind)
+			return region;
+	}
+	return NULL;
+}
+
+bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base)
+{
+	uint32_t first = first_of_group(regions, group);
+	const struct region *region;
+
+	if (first == regions->count)
 		return false;
-	region = &regions->items[regions->by_address[low]];
+	region = &regions->items[regions->by_address[first]];
 	*ret_base = region->va;
 	return region->group == group;
 }

@@ -27,6 +27,13 @@ enum region_kind {
 	REGION_NAMES,       /* kernel symbols: names, compressed; at most one of each of these three, see symbols.h */
 	REGION_SEQUENCES,   /* their numbers in the order of names, three bytes each, highest first */
 	REGION_OFFSETS,     /* words of four bytes: addresses less the lowest of the program */
+	REGION_FRAME_TABLE, /* .eh_frame_hdr: words less the region's address */
+	REGION_FRAMES,      /* .eh_frame */
+	REGION_DYNSYM32,    /* .dynsym: entries of 16 bytes; at most one of these two in a group */
+	REGION_DYNSYM64,    /* the same, 24 */
+	REGION_REL32,       /* relocations of 8 bytes with the number of a symbol of the group */
+	REGION_RELA64,      /* the same, 24 */
+	REGION_HASH,        /* .gnu.hash: numbers of such symbols */
 	REGION_KINDS
 };
 
@@ -48,15 +55,30 @@ struct regions {
 /* Fills by_address, which has room for count numbers. */
 void regions_sort(struct regions *regions);
 
+/* A region of the group of this kind, or NULL. */
+const struct region *regions_of_kind(const struct regions *regions, uint16_t group, unsigned kind);
+
 /* Lowest address of a group; false when it has none. */
 bool regions_base(const struct regions *regions, uint16_t group, uint64_t *ret_base);
 
 /* Words of a program stand at addresses that are multiples of their size, wherever its file starts in the image: what is
- * added to a position to count by addresses, modulo 4. Outside of regions positions count.
+ * added to a position to count by addresses, modulo 4.
  */
 static inline uint32_t region_phase(const struct region *region)
 {
-	return region ? ((uint32_t)region->va - region->start) & 3 : 0;
+	return ((uint32_t)region->va - region->start) & 3;
+}
+
+/* The last region that starts at or before `position`, or NULL. What follows it without being in a region is likely of the
+ * same file and has its phase.
+ */
+const struct region *region_before(const struct regions *regions, uint32_t position);
+
+static inline uint32_t regions_phase(const struct regions *regions, uint32_t position)
+{
+	const struct region *region = region_before(regions, position);
+
+	return region ? region_phase(region) : 0;
 }
 
 static inline uint64_t region_address(const struct region *region, uint32_t position)
@@ -67,22 +89,9 @@ static inline uint64_t region_address(const struct region *region, uint32_t posi
 /* The region that holds `position`, or NULL. */
 static inline const struct region *region_at(const struct regions *regions, uint32_t position)
 {
-	uint32_t low = 0, high = regions->count;
+	const struct region *region = region_before(regions, position);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (regions->items[middle].start <= position)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
-		return NULL;
-	low--;
-	return position - regions->items[low].start < regions->items[low].bytes
-		       ? &regions->items[low]
-		       : NULL;
+	return region && position - region->start < region->bytes ? region : NULL;
 }
 
 #endif

@@ -14,7 +14,8 @@
 	     */
 
 enum { MACHINE_ARM = 40, MACHINE_X86_64 = 62, MACHINE_A64 = 183 };
-enum { LOAD = 1, EXECUTABLE = 1 };		     /* of segments: type, flag */
+enum { LOAD = 1, FRAME_TABLE = 0x6474e550, EXECUTABLE = 1 }; /* of segments: types, flag */
+enum { RELA = 4, REL = 9, DYNSYM = 11, GNU_HASH = 0x6ffffff6 };
 enum { PROGBITS = 1, ALLOCATED = 2, EXECINSTR = 4 }; /* of sections: type, flags */
 
 struct elf {
@@ -32,8 +33,9 @@ struct segment {
 };
 
 struct section {
-	uint64_t at, bytes;
-	bool code;
+	uint64_t at, bytes, va;
+	uint32_t type;
+	bool code, allocated;
 };
 
 /* A number of 4 bytes, or 8 in the wide form; each form has its own offset. */
@@ -70,8 +72,8 @@ static bool elf_open(struct elf *elf, const uint8_t *file, uint64_t bytes)
 	return true;
 }
 
-/* False when it is not loaded, empty, or lies outside of the file. */
-static bool segment_read(const struct elf *elf, uint32_t index, struct segment *ret)
+/* False when it is of another type, empty, or lies outside of the file. */
+static bool segment_read(const struct elf *elf, uint32_t index, uint32_t type, struct segment *ret)
 {
 	const uint8_t *record = elf->file + elf->segments_at + (uint64_t)index * elf->segment_bytes;
 
@@ -84,7 +86,7 @@ static bool segment_read(const struct elf *elf, uint32_t index, struct segment *
 	};
 	if (ret->mem_bytes < ret->bytes || ret->mem_bytes > UINT32_MAX)
 		ret->mem_bytes = ret->bytes;
-	return dfota_get32(record) == LOAD && ret->bytes > 0 &&
+	return dfota_get32(record) == type && ret->bytes > 0 &&
 	       dfota_inside(ret->at, ret->bytes, elf->bytes) &&
 	       ret->va <= UINT64_MAX - ret->mem_bytes;
 }
@@ -95,10 +97,13 @@ static bool section_read(const struct elf *elf, uint32_t index, struct section *
 	const uint8_t *record = elf->file + elf->sections_at + (uint64_t)index * elf->section_bytes;
 	uint64_t flags = number(elf, record, 8, 8);
 
+	ret->type = dfota_get32(record + 4);
+	ret->allocated = flags & ALLOCATED;
+	ret->va = number(elf, record, 12, 16);
 	ret->at = number(elf, record, 16, 24);
 	ret->bytes = number(elf, record, 20, 32);
 	ret->code =
-	    dfota_get32(record + 4) == PROGBITS && (flags & ALLOCATED) && (flags & EXECINSTR);
+	    ret->type == PROGBITS && ret->allocated && (flags & EXECINSTR);
 	return ret->bytes > 0 && dfota_inside(ret->at, ret->bytes, elf->bytes);
 }
 
@@ -155,7 +160,7 @@ static int segment_split(const struct elf *elf, const struct segment *segment,
 			 struct content_parts *parts)
 {
 	uint64_t at = segment->at, end = segment->at + segment->bytes;
-	struct section code;
+	struct section code = { 0 };
 
 	while (at < end && code_next(elf, at, &code) && code.at < end) {
 		uint64_t code_end = dfota_min64(code.at + code.bytes, end);
@@ -187,7 +192,7 @@ static int segment_split(const struct elf *elf, const struct segment *segment,
 static int segment_add(const struct elf *elf, const struct segment *segment,
 		       struct content_parts *parts)
 {
-	struct section code;
+	struct section code = { 0 };
 
 	if (!segment->executable || !has_code_kind(elf))
 		return add_part(parts, segment, segment->at, segment->bytes, data_kind(elf));
@@ -195,6 +200,129 @@ static int segment_add(const struct elf *elf, const struct segment *segment,
 		return add_part(parts, segment, segment->at, segment->bytes,
 				code_kind(elf, segment->at, segment->bytes));
 	return segment_split(elf, segment, parts);
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* Bytes from which on a table is worth a part of its own: what it saves against what parts cost. */
+#define TABLE_MIN   512u
+#define RELOCS_MIN  1024u
+#define HASH_MIN    2048u
+#define FRAMES_MIN  4096u
+
+/* A table stands at `va`, as the segment that holds it says. */
+static int table_cut(struct content_parts *parts, uint64_t at, uint64_t bytes, uint64_t va, uint8_t kind)
+{
+	const struct content_part part = { at, bytes, va, bytes, kind };
+	int r = 0;
+
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct content_part *held = &parts->items[i];
+
+		if (at < held->at || !dfota_inside(at - held->at, bytes, held->bytes))
+			continue;
+		if (held->va + (at - held->at) != va || va % 4 != 0)
+			return 0;
+		r = content_parts_cut(parts, at, at + bytes);
+		return r < 0 ? r : content_parts_add(parts, &part);
+	}
+	return 0;
+}
+
+static uint8_t table_kind(const struct elf *elf, const struct section *section)
+{
+	switch (section->type) {
+	case DYNSYM:
+		return elf->wide ? REGION_DYNSYM64 : REGION_DYNSYM32;
+	case RELA:
+		return elf->wide && section->bytes >= RELOCS_MIN ? REGION_RELA64 : REGION_KINDS;
+	case REL:
+		return !elf->wide && section->bytes >= RELOCS_MIN ? REGION_REL32 : REGION_KINDS;
+	case GNU_HASH:
+		return section->bytes >= HASH_MIN ? REGION_HASH : REGION_KINDS;
+	default:
+		return REGION_KINDS;
+	}
+}
+
+/* Those that name symbols, and if there are any, the symbols. */
+static int symbol_tables_cut(const struct elf *elf, struct content_parts *parts)
+{
+	struct section section;
+	bool any = false;
+	int r = 0;
+
+	for (uint32_t i = 0; i < elf->section_count; i++)
+		any |= section_read(elf, i, &section) && section.allocated && section.type != DYNSYM &&
+		       table_kind(elf, &section) != REGION_KINDS;
+	for (uint32_t i = 0; any && i < elf->section_count && r == 0; i++) {
+		if (!section_read(elf, i, &section) || !section.allocated)
+			continue;
+		if (table_kind(elf, &section) != REGION_KINDS)
+			r = table_cut(parts, section.at, section.bytes, section.va, table_kind(elf, &section));
+	}
+	return r;
+}
+
+/* .eh_frame is a list of records with their length in front, which ends with an empty one or as its segment does. */
+static uint64_t frames_bytes(const uint8_t *frames, uint64_t most)
+{
+	uint64_t at = 0;
+
+	while (most - at >= 4) {
+		uint32_t bytes = dfota_get32(frames + at);
+
+		if (bytes == 0)
+			return at + 4;
+		if (bytes % 4 != 0 || bytes > most - at - 4)
+			break;
+		at += 4 + (uint64_t)bytes;
+	}
+	return at;
+}
+
+/* .eh_frame_hdr says where .eh_frame is: a distance from behind four bytes that say how numbers are written. */
+static int frames_cut(struct content_parts *parts, const struct segment *segment, const struct segment *table,
+		      const uint8_t *file)
+{
+	uint64_t at = table->at + 4 + (uint64_t)(int64_t)(int32_t)dfota_get32(file + table->at + 4);
+	uint64_t bytes;
+
+	if (at < segment->at || at - segment->at >= segment->bytes)
+		return 0;
+	bytes = frames_bytes(file + at, segment->bytes - (at - segment->at));
+	if (bytes < FRAMES_MIN || (at < table->at + table->bytes && table->at < at + bytes))
+		return 0;
+	return table_cut(parts, at, bytes, segment->va + (at - segment->at), REGION_FRAMES);
+}
+
+static int frame_tables_cut(const struct elf *elf, struct content_parts *parts)
+{
+	static const uint8_t usual[4] = { 1, 0x1b, 0x03, 0x3b }; /* version, relative to here, count, relative to the table */
+	struct segment table, segment;
+	int r = 0;
+
+	for (uint32_t i = 0; i < elf->segment_count && r == 0; i++) {
+		if (!segment_read(elf, i, FRAME_TABLE, &table) || table.bytes < TABLE_MIN ||
+		    memcmp(elf->file + table.at, usual, sizeof(usual)) != 0)
+			continue;
+		for (uint32_t k = 0; k < elf->segment_count && r == 0; k++) {
+			if (!segment_read(elf, k, LOAD, &segment) || table.at < segment.at ||
+			    !dfota_inside(table.at - segment.at, table.bytes, segment.bytes))
+				continue;
+			r = table_cut(parts, table.at, table.bytes, table.va, REGION_FRAME_TABLE);
+			if (r == 0)
+				r = frames_cut(parts, &segment, &table, elf->file);
+		}
+	}
+	return r;
+}
+
+static int tables_cut(const struct elf *elf, struct content_parts *parts)
+{
+	int r = symbol_tables_cut(elf, parts);
+
+	return r < 0 ? r : frame_tables_cut(elf, parts);
 }
 
 int content_parse_elf(const uint8_t *file, uint64_t bytes, struct content_parts *parts)
@@ -207,11 +335,11 @@ int content_parse_elf(const uint8_t *file, uint64_t bytes, struct content_parts 
 		struct segment segment;
 		int r;
 
-		if (!segment_read(&elf, i, &segment))
+		if (!segment_read(&elf, i, LOAD, &segment))
 			continue;
 		r = segment_add(&elf, &segment, parts);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return tables_cut(&elf, parts);
 }

@@ -197,7 +197,7 @@ static bool byte_explained(const struct view *view, int64_t at, int64_t diagonal
 	if (view->new.raw[at] == view->old.raw[old])
 		return true;
 	region = region_at(view->new.regions, (uint32_t)at);
-	start = (uint32_t)at - ((uint32_t)at + region_phase(region)) % CELL;
+	start = (uint32_t)at - ((uint32_t)at + regions_phase(view->new.regions, (uint32_t)at)) % CELL;
 	old = start + diagonal;
 	if (old < 0 || old + CELL > view->old.bytes || start + CELL > view->new.bytes || start > (uint32_t)at)
 		return false;

@@ -29,7 +29,7 @@ static inline void cell_load(struct cell *cell, const struct view *view,
 			     const struct region *region, uint32_t at)
 {
 	cell->at = at;
-	cell->phase = region_phase(region);
+	cell->phase = region ? region_phase(region) : 0;
 	cell->raw = dfota_get32(view->new.raw + at);
 	cell->shape = dfota_get32(view->new.shape + at);
 	cell->keyed = dfota_get32(view->new.keyed + at);

@@ -284,7 +284,7 @@ static void path_walk(struct path *path, struct feed *feed, uint32_t from, uint3
 		at += quiet > at ? quiet_bytes(path, at, quiet) : 0;
 		if (at >= region_end) {
 			region_end = view_region(path->view, at, to, &region);
-			at += view_to_cell(region, at); /* what is passed is the best lane's */
+			at += view_to_cell(path->view, at); /* what is passed is the best lane's */
 			if (at + CELL > to)
 				break;
 		}

@@ -263,7 +263,7 @@ static int search_stretch(void *context, size_t item)
 		const struct region *region;
 		uint32_t to = view_region(view, at, end, &region);
 
-		at += view_to_cell(region, at);
+		at += view_to_cell(view, at);
 		if (region && at < to)
 			error = search_region(search, region, at, to, &found);
 		at = to;

@@ -117,6 +117,9 @@ static bool is_pointer(const struct view_side *side, const struct region *region
 
 	if (word >= POINTER_MIN && high == 0)
 		return true;
+	if (region->kind == REGION_FRAME_TABLE || region->kind == REGION_REL32 || region->kind == REGION_RELA64 ||
+	    region->kind == REGION_HASH)
+		return true; /* the map knows what they are */
 	if (left >= 8 && high != 0 && dfota_get32(side->raw + at + 4) == high)
 		return true;
 	if (region->kind != REGION_DATA64)
@@ -158,7 +161,7 @@ static void predict_word(const struct sweep *sweep, const struct region *region,
 	if (values.have & 1u << FIXED_PREL)
 		view->distances[at / 4] =
 		    (values.value[FIXED_PREL] + (uint32_t)new_region->va) ^ salt;
-	if (values.have & 1u << FIXED_ABS)
+	if (values.have & 1u << FIXED_ABS && region->kind != REGION_FRAMES) /* those are distances */
 		moved = values.value[FIXED_ABS];
 	dfota_put32(view->old.keyed + at, moved ^ salt);
 	dfota_put32(view->old.shape + at, is_pointer(&view->old, region, at) ? moved : place.word);

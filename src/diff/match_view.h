@@ -60,7 +60,8 @@ static inline uint32_t view_salt(const struct region *region)
 static inline bool view_has_data(const struct region *region)
 {
 	return region->kind == REGION_A64 || region->kind == REGION_A32 ||
-	       region->kind == REGION_DATA32 || region->kind == REGION_DATA64;
+	       region->kind == REGION_DATA32 || region->kind == REGION_DATA64 ||
+	       (region->kind >= REGION_FRAME_TABLE && region->kind <= REGION_HASH);
 }
 
 static inline uint32_t view_distance(const struct region *region, uint32_t at, uint32_t word)
@@ -71,13 +72,13 @@ static inline uint32_t view_distance(const struct region *region, uint32_t at, u
 /* Phase of the old region that holds `at`. */
 static inline uint32_t view_old_phase(const struct view *view, uint32_t at)
 {
-	return view->has_phases ? region_phase(region_at(view->old.regions, at)) : 0;
+	return view->has_phases ? regions_phase(view->old.regions, at) : 0;
 }
 
-/* Bytes from `at` to the first cell. */
-static inline uint32_t view_to_cell(const struct region *region, uint32_t at)
+/* Bytes from new position `at` to the first cell. */
+static inline uint32_t view_to_cell(const struct view *view, uint32_t at)
 {
-	return (0u - at - region_phase(region)) % CELL;
+	return (0u - at - (view->has_phases ? regions_phase(view->new.regions, at) : 0)) % CELL;
 }
 
 /* Diagonals that, as regions count, are no multiple of mask + 1 bring no prediction in this region. */

@@ -4,14 +4,7 @@ import bisect
 from collections import namedtuple
 
 NONE, NEAR, EXACT = range(3)
-
-
-class Region(namedtuple("Region", "start bytes kind group va mem")):
-    @property
-    def phase(self):
-        return self.va - self.start & 3
-
-
+Region = namedtuple("Region", "start bytes kind group va mem")
 NOTHING = Region(0, 0, 0, 0, 0, 0)
 
 
@@ -35,6 +28,20 @@ class Regions:
             end = min(end, self.items[i].start)
         region = self.at(position)
         return (min(end, region.start + region.bytes) if region else end), region
+
+    def phase(self, position):
+        """What is added to positions to count by addresses: of the last region that starts before or here."""
+        i = bisect.bisect_right(self.starts, position) - 1
+        return self.items[i].va - self.items[i].start & 3 if i >= 0 else 0
+
+    def of_kind(self, group, kind):
+        """The first by address."""
+        i = bisect.bisect_left(self.keys, (group, 0))
+        while i < len(self.order) and self.ranked(i).group == group:
+            if self.ranked(i).kind == kind:
+                return self.ranked(i)
+            i += 1
+        return None
 
     def ranked(self, rank):
         return self.items[self.order[rank]]

@@ -83,7 +83,7 @@ class Prelude:
             end = before.start + before.bytes
             start = end + self.number(1, t, image - end)
             size = self.near(2, t, like.bytes, image - start)
-            kind = self.near(3, t << 8 | before.kind, like.kind, 10)
+            kind = self.near(3, t << 8 | before.kind, like.kind, 17)
             group = self.near(4, t, twin.group if twin else before.group, 65535)
             va = (twin.va if twin else before.va + start - before.start) + self.signed(5, t) & M64
             mem = size + self.number(6, t, U32 - size)
@@ -271,7 +271,7 @@ class Segment:
         self.coder = Coder(chunk)
         self.model = Model(self.coder, end - start)
         self.block_mixer = Mixer([32, 64], 6, 5, 255, 3500, 1000)
-        self.flag_mixer = Mixer([768, 256], 7, 5, 400, 2950, 1000)
+        self.flag_mixer = Mixer([1216, 256], 7, 5, 400, 2950, 1000)
         self.literal_mixer = Mixer([512, 4096, 2048], 12, 6, 60, 2450, 750)
         self.out = bytearray()
         self.outcomes = self.since = self.longs = self.shorts = self.klass = self.role = 0
@@ -281,6 +281,7 @@ class Segment:
         self.coded, self.index, self.found, self.looked = 0, {}, 0, 0
         self.walk = None
         self.pool = Pool()
+        self.id_at = None
         self.run()
         need(len(chunk) <= self.coder.taken <= len(chunk) + 4, "chunk length")
 
@@ -417,8 +418,8 @@ class Segment:
         code = None
         if self.n and self.o and self.n.kind == self.o.kind:
             code = isa.SETS.get(self.n.kind)
-        phase = self.n.phase if self.n else 0
-        if code and (diagonal + self.o.phase - phase) % code.step:
+        phase = self.map.new.phase(at)
+        if code and (diagonal + self.map.old.phase(at + diagonal) - phase) % code.step:
             code = None
         kind = self.n.kind + 1 if self.n else 0
         while at < end:
@@ -580,7 +581,7 @@ class Segment:
             if answer != NONE:
                 self.give(1, self.build(moved))
             return
-        if self.tok[0] != 4 or word == 0 or (self.old_at + o.phase) % 4:
+        if self.tok[0] != 4 or word == 0 or self.va(o, self.old_at) % 4:
             return
         if o.kind == 6:
             self.target = word
@@ -597,10 +598,50 @@ class Segment:
             if answer != NONE:
                 self.give(5, (moved - new_base & U32) ^ flip)
         elif o.kind in (0, 1, 4, 5):
-            answer, moved = self.map.address(o.group, self.va(o, self.old_at) + sx(word, 32) & M64)
-            if answer == EXACT:
-                self.give(4, moved - self.va(n, self.at) & U32)
+            self.distance()
             self.pointer()
+        elif o.kind == 11:
+            answer, moved = self.map.address(o.group, o.va + sx(word, 32) & M64)
+            if answer != NONE:
+                self.give(5, moved - n.va & U32)
+        elif o.kind == 12:
+            self.distance()
+            answer, moved = self.map.address(o.group, self.va(o, self.old_at) - word & M64)
+            if answer == EXACT:
+                self.give(5, self.va(n, self.at) - moved & U32)
+        elif o.kind in (13, 14):
+            self.pointer()
+        elif o.kind == 15:
+            if (self.old_at - o.start) % 8 == 0:
+                self.pointer()
+            else:
+                number = self.symbol(13, word >> 8)
+                if number is not None:
+                    self.give(5, number << 8 & U32 | word & 255)
+        elif o.kind == 16:
+            inside = (self.old_at - o.start) % 24
+            if inside in (0, 16):
+                self.pointer()
+            elif inside == 12:
+                self.give(5, self.symbol(14, word))
+        elif o.kind == 17:
+            number = self.symbol(14, word)
+            self.give(5, self.symbol(13, word) if number is None else number)
+
+    def symbol(self, kind, number):
+        """New number of a symbol of the program."""
+        old, new = self.map.old.of_kind(self.o.group, kind), self.map.new.of_kind(self.o.group, kind)
+        size = 24 if kind == 14 else 16
+        if not old or not new or number == 0 or number >= old.bytes // size:
+            return None
+        answer, moved = self.map.address(self.o.group, old.va + number * size & M64)
+        moved = moved - new.va & M64
+        return moved // size if answer == EXACT and moved % size == 0 and moved // size <= U32 else None
+
+    def distance(self):
+        answer, moved = self.map.address(self.o.group, self.va(self.o, self.old_at) + sx(self.word, 32) & M64)
+        if answer == EXACT:
+            self.give(4, moved - self.va(self.n, self.at) & U32)
 
     def pointer(self):
         a, o = self.word, self.o
@@ -640,7 +681,29 @@ class Segment:
                 self.give(2, t_new & U32)
         if self.tok[0] == 4:
             self.from_data()
+            if kind == 13 and self.o.kind == 12 and self.o.group == self.n.group:
+                self.range()
+            if kind == 0:
+                self.identity()
         self.rank()
+
+    def range(self):
+        if self.at - self.start < 4 or self.old_at < 4 or self.word == 0:
+            return
+        start = self.va(self.o, self.old_at) - 4 + sx(load(self.old, self.old_at - 4), 32)
+        answer, moved = self.map.address(self.o.group, start + self.word - 1 & M64)
+        if answer == EXACT:
+            start = self.va(self.n, self.at) - 4 + sx(load(self.out, self.at - self.start - 4), 32)
+            self.give(13, moved + 1 - start & U32)
+
+    def identity(self):
+        z = self.at - self.start
+        if self.id_at is None or z - self.id_at < 24:
+            return
+        known, digits = bytes(self.out[z - 4:z]), self.out[self.id_at:self.id_at + 20].hex().encode()
+        i = digits[:36].find(known)
+        if i >= 0 and i + 8 <= 40:
+            self.give(14, load(digits, i + 4))
 
     def from_data(self):
         word = self.word
@@ -676,6 +739,8 @@ class Segment:
     # -- learning
 
     def learn(self, y):
+        if y == 0x00554e47 and self.tok[0] == 4:
+            self.id_at = self.at + 4 - self.start
         if len(self.ranked) > 1:
             for k, value in self.made.items():
                 key = k, self.klass
