@@ -11,6 +11,8 @@ import pathlib
 import struct
 import sys
 
+from linked import linked
+
 BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000, "names": 0x400000}
 MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183, "names": 183}
 DATA = 0x20000  # from code to data
@@ -361,6 +363,8 @@ def images():
     v1, v2 = {}, {}
     for kind in ("a64", "a32", "t32", "x86", "btf", "names"):
         v1[kind], v2[kind] = pair(kind)
+    for name, wide in (("linked64", True), ("linked32", False)):
+        v1[name], v2[name] = linked(wide, False), linked(wide, True)
     v1["tree"], v2["tree"] = tree(0), tree(1)
     noise = Chance("noise")
     v1["raw"] = bytes(noise.byte() for _ in range(2048))

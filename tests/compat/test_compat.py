@@ -76,6 +76,7 @@ class Compat(unittest.TestCase):
             self.decode(package, old, new)
             self.check_symbols(package)
             self.check_tree(package)
+            self.check_tables(package)
 
     def check_symbols(self, package):
         """The kernel's table has been understood: hardly any of its names is sent."""
@@ -87,6 +88,12 @@ class Compat(unittest.TestCase):
         """Programs that start at any byte cost hardly more than those that start at a multiple of four."""
         parts = {p["name"]: p["delta"]["bytes"] for p in decode.manifest(package)["partitions"]}
         self.assertLess(parts["tree"], 1.25 * (parts["a64"] + parts["t32"] + parts["x86"]))
+
+    def check_tables(self, package):
+        """What the linker derived is told by the map."""
+        for partition in decode.manifest(package)["partitions"]:
+            if partition["name"].startswith("linked"):
+                self.assertLess(partition["delta"]["bytes"], partition["new"]["bytes"] // 30)
 
     def test_plain_chunks_that_are_corrupt(self):
         data = self.images["v1"]["plain"]
