@@ -20,6 +20,11 @@ static const char *const kinds[REGION_KINDS] = {
 	[REGION_T32] = "t32",	    [REGION_X86] = "x86",
 	[REGION_DATA32] = "data32", [REGION_DATA64] = "data64",
 	[REGION_BTF_TYPES] = "btf", [REGION_BTF_STRINGS] = "strings",
+	[REGION_NAMES] = "names",   [REGION_SEQUENCES] = "sequences",
+	[REGION_OFFSETS] = "offsets", [REGION_FRAME_TABLE] = "frame table",
+	[REGION_FRAMES] = "frames", [REGION_DYNSYM32] = "symbols32",
+	[REGION_DYNSYM64] = "symbols64", [REGION_REL32] = "rel32",
+	[REGION_RELA64] = "rela64", [REGION_HASH] = "hash",
 };
 
 static void print_regions(const char *name, const struct regions *regions)
@@ -216,6 +221,80 @@ static void segments_are_regions(void **state)
 	find(&a, &a, &old, &new);
 	assert_int_equal(old.count, 0);
 	assert_int_equal(new.count, 0);
+	regions_free(&old, &new);
+	free(a.bytes);
+	free(b.bytes);
+}
+
+enum { RELA = 4, REL = 9, DYNSYM = 11, GNU_HASH = 0x6ffffff6 };
+
+static void elf_table(uint8_t *elf, unsigned index, uint32_t type, uint64_t at, uint64_t bytes)
+{
+	bool wide = elf[4] == 2;
+	uint8_t *head = elf + 0x200 + index * (wide ? 64u : 40u);
+
+	dfota_put32(head + 4, type);
+	put_numbers(head + 8, 4, wide, U(2), at + 0x10000, at, bytes);
+}
+
+/* Symbols, relocations, hashes; in the wide form a table of frames at 0x5000 and the frames at 0x5800 as well. */
+static uint64_t make_tables(uint8_t *elf, bool wide)
+{
+	elf_head(elf, wide, wide ? 183 : 40, wide ? 2 : 1, 4);
+	elf_segment(elf, 0, 5, 0, 0x10000, 0x8000, 0x8000);
+	elf_table(elf, 0, GNU_HASH, 0x800, 0x800);
+	elf_table(elf, 1, DYNSYM, 0x1000, 0x600);
+	elf_table(elf, 2, wide ? RELA : REL, 0x1600, 0x480);
+	elf_table(elf, 3, wide ? RELA : REL, 0x2000, 0x300); /* not worth a region */
+	if (!wide)
+		return 0x8000;
+	elf_segment(elf, 1, 4, 0x5000, 0x15000, 0x400, 0x400);
+	dfota_put32(elf + 64 + 56, 0x6474e550);
+	dfota_put32(elf + 0x5000, 0x3b031b01);
+	dfota_put32(elf + 0x5004, 0x5800 - 0x5004);
+	for (uint32_t at = 0x5800; at < 0x6c00; at += 0x40)
+		dfota_put32(elf + at, 0x3c);
+	return 0x8000;
+}
+
+static void tables_are_regions(void **state)
+{
+	struct image a = image_new(), b = image_new();
+	struct regions old, new;
+
+	(void)state;
+	a.count = make_tables(a.bytes, true);
+	b.count = make_tables(b.bytes, true);
+	b.bytes[0x7000] = 1;
+	find(&a, &b, &old, &new);
+	assert_int_equal(new.count, 9);
+	check_region(&new, 0, 0, 0x800, 0x10000, 0x800, REGION_A64, 0);
+	check_region(&new, 1, 0x800, 0x800, 0x10800, 0x800, REGION_HASH, 0);
+	check_region(&new, 2, 0x1000, 0x600, 0x11000, 0x600, REGION_DYNSYM64, 0);
+	check_region(&new, 3, 0x1600, 0x480, 0x11600, 0x480, REGION_RELA64, 0);
+	check_region(&new, 4, 0x1a80, 0x3580, 0x11a80, 0x3580, REGION_A64, 0);
+	check_region(&new, 5, 0x5000, 0x400, 0x15000, 0x400, REGION_FRAME_TABLE, 0);
+	check_region(&new, 6, 0x5400, 0x400, 0x15400, 0x400, REGION_A64, 0);
+	check_region(&new, 7, 0x5800, 0x1404, 0x15800, 0x1404, REGION_FRAMES, 0); /* with the empty record */
+	check_region(&new, 8, 0x6c04, 0x13fc, 0x16c04, 0x13fc, REGION_A64, 0);
+	regions_free(&old, &new);
+
+	dfota_put32(b.bytes + 0x5004, 0xfffffff0); /* frames that would be in the table */
+	dfota_put64(b.bytes + 0x200 + 16, 0x10808);  /* not where the segment has it */
+	find(&a, &b, &old, &new);
+	for (uint32_t i = 0; i < new.count; i++)
+		assert_true(new.items[i].kind != REGION_FRAMES && new.items[i].kind != REGION_HASH);
+	regions_free(&old, &new);
+
+	memset(a.bytes, 0, a.count);
+	memset(b.bytes, 0, b.count);
+	a.count = make_tables(a.bytes, false);
+	b.count = make_tables(b.bytes, false);
+	b.bytes[0x7000] = 1;
+	find(&a, &b, &old, &new);
+	check_region(&new, 1, 0x800, 0x800, 0x10800, 0x800, REGION_HASH, 0);
+	check_region(&new, 2, 0x1000, 0x600, 0x11000, 0x600, REGION_DYNSYM32, 0);
+	check_region(&new, 3, 0x1600, 0x480, 0x11600, 0x480, REGION_REL32, 0);
 	regions_free(&old, &new);
 	free(a.bytes);
 	free(b.bytes);
@@ -627,8 +706,12 @@ static void damaged_images_do_no_harm(void **state)
 {
 	struct image elf = image_new(), arm = image_new(), kernel = image_new();
 	struct image bare = image_new(), tar = image_new(), cpio = image_new();
+	struct image tables = image_new();
 
 	(void)state;
+	tables.count = make_tables(tables.bytes, true);
+	check_damaged(&tables, 1000);
+	free(tables.bytes);
 	elf.count = make_small_elf(elf.bytes, 1);
 	fill_arm(arm.bytes);
 	arm.count = 0x2000;
@@ -666,6 +749,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_are_regions),
+		cmocka_unit_test(tables_are_regions),
 		cmocka_unit_test(arm_code_is_split_by_instruction_set),
 		cmocka_unit_test(x86_code_is_told_from_its_data),
 		cmocka_unit_test(kernel_has_its_address_and_its_types),
