@@ -33,7 +33,7 @@ test-long:
 bench:
 	scripts/setup build bench
 	$(MAKE) --no-print-directory all
-	folder=$$(bench/data) && bench/run.py --dfota $(BUILD)/src/cli/dfota $(BENCH) "$$folder"
+	folder=$$(bench/data) && bench/run.py --dfota $(BUILD)/src/cli/dfota --decoder $(BUILD)/bench/decode $(BENCH) "$$folder"
 
 powerloss: all
 	$(BUILD)/tests/powerloss/campaign --full

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measures packages against other delta tools: one table, every patch and package applied and compared.
 
-usage: run.py --dfota PROGRAM [--fresh] [--only WORD] [--out DOC.md] [--svg CHART.svg] [--json FILE] FOLDER
+usage: run.py --dfota PROGRAM --decoder PROGRAM [--fresh] [--only WORD] [--out DOC.md] [--svg CHART.svg] [--json FILE] FOLDER
 
 FOLDER holds <class>/<pair>/{old,new}/, each a firmware folder; bench/data makes it. The peers get the same images, one patch per image;
 dfota's figure is the whole signed package. What peers make of an image does not change, so it is kept beside FOLDER; --fresh measures it
@@ -13,6 +13,7 @@ import filecmp
 import json
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -34,8 +35,8 @@ def images(folder):
 
 
 class Dfota:
-    def __init__(self, program, folder):
-        self.program, self.folder, self.key = program, folder, folder / "bench"
+    def __init__(self, program, decoder, folder):
+        self.program, self.decoder, self.folder, self.key = program, decoder, folder, folder / "bench"
         measured([program, "keygen", self.key], folder)
         self.base = self.tiny()
 
@@ -51,6 +52,7 @@ class Dfota:
     def pair(self, old, new):
         package, target = self.folder / "package.zip", self.folder / "target"
         built = measured([self.program, "pack", old, new, "-o", package, "--key", f"{self.key}.key", "--no-check"], self.folder)
+        speed = max(self.speed(package, old) for _ in range(3))
         shutil.copytree(old, target)
         applied = measured([self.program, "apply", package, "--firmware", target, "--trust", f"{self.key}.pub"], self.folder)
         for name in images(new):
@@ -60,7 +62,12 @@ class Dfota:
         shutil.rmtree(target)
         package.unlink()
         return {"bytes": size, "build_s": built.seconds, "build_mib": built.mib, "apply_s": applied.seconds, "apply_cpu": applied.cpu,
-                "apply_mib": applied.mib}
+                "apply_mib": applied.mib, "decode_mbs": speed}
+
+    def speed(self, package, old):
+        """MB of new image a second of CPU, by the decoder alone."""
+        done = subprocess.run([self.decoder, package, old], check=True, capture_output=True, text=True)
+        return float(done.stdout.split()[-2])
 
 
 def when(rows):
@@ -107,6 +114,7 @@ def pair_run(dfota, tools, results, path, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dfota", required=True, type=pathlib.Path)
+    parser.add_argument("--decoder", required=True, type=pathlib.Path, help="program that times the decoder alone: bench/decode")
     parser.add_argument("--fresh", action="store_true", help="measure the peers again")
     parser.add_argument("--only", default="", help="pairs whose class/name holds this word")
     parser.add_argument("--out", help="write the document there")
@@ -120,7 +128,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.scratch, prefix="dfota-bench-") as scratch:
         scratch = pathlib.Path(scratch)
-        dfota = Dfota(arguments.dfota.resolve(), scratch)
+        dfota = Dfota(arguments.dfota.resolve(), arguments.decoder.resolve(), scratch)
         for path in sorted(p for p in arguments.folder.glob("[!.]*/*") if (p / "complete").exists()):
             if arguments.only in f"{path.parent.name}/{path.name}":
                 say(f"{path.parent.name}/{path.name}")
