@@ -218,6 +218,7 @@ static void predict_data(const struct map *map, const struct fixed_place *place,
 		break;
 	case REGION_A64:
 	case REGION_A32:
+	case REGION_RISCV:
 	case REGION_DATA32:
 	case REGION_DATA64:
 		predict_distance(map, place, values);

@@ -9,6 +9,7 @@ static const struct isa *const isas[REGION_KINDS] = {
 	[REGION_A32] = &isa_a32,
 	[REGION_T32] = &isa_t32,
 	[REGION_X86] = &isa_x86,
+	[REGION_RISCV] = &isa_riscv,
 };
 
 const struct isa *isa_of(unsigned kind)

@@ -26,7 +26,7 @@ struct isa_text {
 struct isa_token {
 	uint8_t bytes;  /* 1..4 */
 	uint8_t class;
-	uint8_t behind; /* bytes of the instruction behind the token: x86 immediates */
+	uint8_t behind; /* x86: bytes of the instruction behind the token; RISC-V: from where its address starts to the token */
 };
 
 /* What an instruction does with a word of a literal pool. */
@@ -66,7 +66,7 @@ struct isa {
 /* The row of a region's kind; NULL for kinds that are not code. */
 const struct isa *isa_of(unsigned kind);
 
-extern const struct isa isa_a64, isa_a32, isa_t32, isa_x86;
+extern const struct isa isa_a64, isa_a32, isa_t32, isa_x86, isa_riscv;
 
 static inline uint32_t isa_load(const uint8_t *p, unsigned bytes)
 {

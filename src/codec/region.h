@@ -34,6 +34,7 @@ enum region_kind {
 	REGION_REL32,       /* relocations of 8 bytes with the number of a symbol of the group */
 	REGION_RELA64,      /* the same, 24 */
 	REGION_HASH,        /* .gnu.hash: numbers of such symbols */
+	REGION_RISCV,       /* RISC-V code, with the data between */
 	REGION_KINDS
 };
 

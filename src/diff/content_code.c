@@ -110,11 +110,38 @@ static bool x86_call(const uint8_t *code, uint64_t at, uint64_t bytes, uint64_t 
 	       x86_starts(code + *ret_start);
 }
 
+static bool riscv_starts(const uint8_t *code)
+{
+	uint32_t word = dfota_get32(code);
+
+	return (word & 0xff83) == 0x1101 || (word & 0xff83) == 0x7101 || /* the stack pointer goes down, in two bytes */
+	       (word & 0x800fffff) == 0x80010113;                         /* or four */
+}
+
+/* JAL that keeps its return address, or AUIPC and JALR. */
+static bool riscv_call(const uint8_t *code, uint64_t at, uint64_t bytes, uint64_t *ret_start)
+{
+	uint32_t word = dfota_get32(code + at), jump, distance;
+
+	if ((word & 0xfff) == 0x0ef) {
+		distance = (word >> 31 & 1) << 20 | (word >> 12 & 255) << 12 | (word >> 20 & 1) << 11 |
+			   (word >> 21 & 1023) << 1;
+		return place_find(at, distance, 21, 4, bytes, ret_start) && riscv_starts(code + *ret_start);
+	}
+	if ((word & 0xfff) != 0x097 || at + 8 > bytes)
+		return false;
+	jump = dfota_get32(code + at + 4);
+	distance = (word & 0xfffff000) + (jump >> 20) - (jump >> 31 << 12);
+	return (jump & 0xfffff) == 0x080e7 && place_find(at, distance, 32, 4, bytes, ret_start) &&
+	       riscv_starts(code + *ret_start);
+}
+
 const struct content_set content_sets[CONTENT_SETS] = {
 	{ REGION_A64, REGION_DATA64, 4, 4, a64_call, a64_starts },
 	{ REGION_A32, REGION_DATA32, 4, 4, a32_call, a32_starts },
 	{ REGION_T32, REGION_DATA32, 2, 2, t32_call, t32_starts },
 	{ REGION_X86, REGION_DATA64, 1, 4, x86_call, x86_starts },
+	{ REGION_RISCV, REGION_DATA64, 2, 4, riscv_call, riscv_starts },
 };
 
 /* ---- ARM or Thumb ---------------------------------------------------------------------------- */

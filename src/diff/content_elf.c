@@ -13,7 +13,7 @@
 	64u /* bytes of or between code sections that are not worth a part of their own            \
 	     */
 
-enum { MACHINE_ARM = 40, MACHINE_X86_64 = 62, MACHINE_A64 = 183 };
+enum { MACHINE_ARM = 40, MACHINE_X86_64 = 62, MACHINE_A64 = 183, MACHINE_RISCV = 243 };
 enum { LOAD = 1, FRAME_TABLE = 0x6474e550, EXECUTABLE = 1 }; /* of segments: types, flag */
 enum { RELA = 4, REL = 9, DYNSYM = 11, GNU_HASH = 0x6ffffff6 };
 enum { PROGBITS = 1, ALLOCATED = 2, EXECINSTR = 4 }; /* of sections: type, flags */
@@ -131,7 +131,7 @@ static uint8_t data_kind(const struct elf *elf)
 
 static bool has_code_kind(const struct elf *elf)
 {
-	return elf->machine == MACHINE_A64 || elf->machine == MACHINE_X86_64 ||
+	return elf->machine == MACHINE_A64 || elf->machine == MACHINE_X86_64 || elf->machine == MACHINE_RISCV ||
 	       elf->machine == MACHINE_ARM;
 }
 
@@ -139,6 +139,8 @@ static uint8_t code_kind(const struct elf *elf, uint64_t at, uint64_t bytes)
 {
 	if (elf->machine == MACHINE_ARM)
 		return content_arm_kind(elf->file + at, bytes);
+	if (elf->machine == MACHINE_RISCV)
+		return REGION_RISCV;
 	return elf->machine == MACHINE_A64 ? REGION_A64 : REGION_X86;
 }
 

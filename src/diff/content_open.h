@@ -41,7 +41,7 @@ struct content_set {
 	bool (*starts)(const uint8_t *code); /* does it look like the start of a function? */
 };
 
-#define CONTENT_SETS 4u
+#define CONTENT_SETS 5u
 
 extern const struct content_set content_sets[CONTENT_SETS];
 

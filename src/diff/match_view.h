@@ -59,7 +59,7 @@ static inline uint32_t view_salt(const struct region *region)
 /* Kinds in which data may be a distance or an address; see fixed.c. */
 static inline bool view_has_data(const struct region *region)
 {
-	return region->kind == REGION_A64 || region->kind == REGION_A32 ||
+	return region->kind == REGION_A64 || region->kind == REGION_A32 || region->kind == REGION_RISCV ||
 	       region->kind == REGION_DATA32 || region->kind == REGION_DATA64 ||
 	       (region->kind >= REGION_FRAME_TABLE && region->kind <= REGION_HASH);
 }
@@ -86,7 +86,7 @@ static inline uint32_t view_mask(const struct region *region)
 {
 	if (!region || region->kind == REGION_X86 || region->kind == REGION_BTF_STRINGS)
 		return 0;
-	return region->kind == REGION_T32 ? 1 : 3;
+	return region->kind == REGION_T32 || region->kind == REGION_RISCV ? 1 : 3;
 }
 
 #endif

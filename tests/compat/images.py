@@ -13,8 +13,8 @@ import sys
 
 from linked import linked
 
-BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "btf": 0x400000, "names": 0x400000}
-MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "btf": 183, "names": 183}
+BASE = {"a64": 0x400000, "a32": 0x10000, "t32": 0x10000, "x86": 0x400000, "riscv": 0x10000, "btf": 0x400000, "names": 0x400000}
+MACHINE = {"a64": 183, "a32": 40, "t32": 40, "x86": 62, "riscv": 243, "btf": 183, "names": 183}
 DATA = 0x20000  # from code to data
 BTF_TYPES = 1200  # enough for two segments
 SYMBOLS = 4300    # the same, and markers enough to be found
@@ -169,7 +169,38 @@ def x86_items(chance):
     }
 
 
-ITEMS = {"a64": a64_items, "a32": a32_items, "t32": t32_items, "x86": x86_items, "btf": a64_items, "names": a64_items}
+def riscv_items(chance):
+    r = 5 + chance.below(3)
+
+    def placed(word, parts, size=4):
+        def make(at, to):
+            w = word
+            for bit, place, n in parts:
+                w = put(w, (to - at) >> bit, place, n)
+            return struct.pack("<I", w)[:size]
+        return size, make
+
+    def pair(word, parts):
+        """AUIPC and what adds the low bits, which are signed."""
+        def low(at, to):
+            return placed(word | r << 15, parts)[1](at - 4, to)
+        return [(4, lambda at, to: struct.pack("<I", 0x17 | r << 7 | (to - at + 0x800) & 0xfffff000)), (4, low)]
+
+    jal = ((20, 31, 1), (12, 12, 8), (11, 20, 1), (1, 21, 10))
+    branch = ((12, 31, 1), (11, 7, 1), (5, 25, 6), (1, 8, 4))
+    jump = ((11, 12, 1), (10, 8, 1), (8, 9, 2), (7, 6, 1), (6, 7, 1), (5, 2, 1), (4, 11, 1), (1, 3, 3))
+    near = ((8, 12, 1), (6, 5, 2), (5, 2, 1), (3, 10, 2), (1, 3, 2))
+    immediate, store = ((0, 20, 12),), ((5, 25, 7), (0, 7, 5))
+    return {
+        "plain": [[(2, lambda at, to: struct.pack("<H", 0x8082 | r << 7))], [(4, lambda at, to: struct.pack("<I", 0x33 | r << 7 | r << 20))]],
+        "code": [[placed(0xef, jal)]] * 3 + [[placed(0x6f, jal)], [placed(0x63 | r << 15, branch)], [placed(0xa001, jump, 2)],
+                 [placed(0xc001 | (r & 7) << 7, near, 2)], pair(0xe7, immediate)],
+        "data": [pair(0x13 | r << 7, immediate), pair(0x3003 | r << 7, immediate), pair(0x3023 | 10 << 20, store)],
+        "start": [(2, lambda at, to: struct.pack("<H", 0x1141))],
+    }
+
+
+ITEMS = {"a64": a64_items, "a32": a32_items, "t32": t32_items, "x86": x86_items, "riscv": riscv_items, "btf": a64_items, "names": a64_items}
 
 
 def function(kind, chance, functions):
@@ -361,7 +392,7 @@ def tree(later):
 def images():
     """{version: {partition: bytes}}"""
     v1, v2 = {}, {}
-    for kind in ("a64", "a32", "t32", "x86", "btf", "names"):
+    for kind in ("a64", "a32", "t32", "x86", "riscv", "btf", "names"):
         v1[kind], v2[kind] = pair(kind)
     for name, wide in (("linked64", True), ("linked32", False)):
         v1[name], v2[name] = linked(wide, False), linked(wide, True)

@@ -543,4 +543,93 @@ def x86_tables(document):
     X86.one, X86.two = cells[:256], cells[256:]
 
 
-SETS = {0: A64(), 1: A32(), 2: T32(), 3: X86()}
+class RiscV:
+    step, behind, checked = 2, {3}, False
+    lows = {0x03: 4, 0x07: 4, 0x13: 4, 0x67: 4, 0x23: 5, 0x27: 5}
+    # Bits of a distance, each list from the sign down, with the place in the word of each stretch: (bit, place, count).
+    parts = {1: ((20, 31, 1), (12, 12, 8), (11, 20, 1), (1, 21, 10)),
+             2: ((12, 31, 1), (11, 7, 1), (5, 25, 6), (1, 8, 4)),
+             4: ((0, 20, 12),), 5: ((5, 25, 7), (0, 7, 5)),
+             6: ((11, 12, 1), (10, 8, 1), (8, 9, 2), (7, 6, 1), (6, 7, 1), (5, 2, 1), (4, 11, 1), (1, 3, 3)),
+             7: ((8, 12, 1), (6, 5, 2), (5, 2, 1), (3, 10, 2), (1, 3, 2))}
+
+    @staticmethod
+    def auipc(w):
+        return w & 0x7f == 0x17 and w & 0xf80 != 0
+
+    def low(self, w):
+        return self.lows.get(w & 0x7f, 0) if w & 0x7f not in (0x13, 0x67) or w & 0x7000 == 0 else 0
+
+    def before(self, data, at, first, w):
+        for back in range(4, 34, 2):
+            if at - back < first:
+                break
+            a = load(data, at - back)
+            if self.auipc(a) and field(a, 7, 5) == field(w, 15, 5):
+                return back
+        return 0
+
+    def split(self, data, at, end):
+        if end - at < 2:
+            return [(end - at, 0, 0)]
+        w = load(data, at, 2)
+        if w & 3 != 3:
+            return [(2, 6 if w & 0xe003 == 0xa001 else 7 if w & 0xc003 == 0xc001 else 0, 0)]
+        if end - at < 4:
+            return [(2, 0, 0)]
+        w = load(data, at)
+        if w & 0x7f in (0x6f, 0x63):
+            return [(4, 1 if w & 0x7f == 0x6f else 2, 0)]
+        if self.auipc(w):
+            return [(4, 3, 0)]
+        back = self.before(data, at, max(0, at - 64), w) if self.low(w) else 0
+        return [(4, self.low(w) if back else 0, back)]
+
+    def distance(self, c, w):
+        d = 0
+        for bit, place, count in self.parts[c]:
+            d |= field(w, place, count) << bit
+        bit, _, count = self.parts[c][0]
+        return sx(d, bit + count)
+
+    def added(self, text, at, w):
+        data, _, end = text
+        p = at + 4
+        while p <= at + 32 and p + 4 <= end:
+            other = load(data, p)
+            if self.auipc(other) and field(other, 7, 5) == field(w, 7, 5):
+                return 0
+            if self.low(other) and field(other, 15, 5) == field(w, 7, 5):
+                return self.distance(self.low(other), other)
+            p += 4 if other & 3 == 3 else 2
+        return 0
+
+    def target(self, text, at, token, w, va):
+        _, c, back = token
+        if c == 3:
+            return va + (sx(w >> 12, 20) << 12) + self.added(text, at, w) & M64
+        if c not in (4, 5):
+            return va + self.distance(c, w) & M64
+        if back < 4 or at - back < text[1]:
+            return None
+        a = load(text[0], at - back)
+        if not self.auipc(a) or field(a, 7, 5) != field(w, 15, 5):
+            return None
+        return va - back + (sx(a >> 12, 20) << 12) + self.distance(c, w) & M64
+
+    def build(self, token, w, va, target):
+        _, c, back = token
+        d = sx(target - va & M64, 64)
+        if c == 3:
+            d += 0x800
+            return w & 0xfff | d & 0xfffff000 if -1 << 31 <= d < 1 << 31 else None
+        if c in (4, 5):
+            d += back
+        elif not fits(d, {1: 20, 2: 12, 6: 11, 7: 8}[c], 1):
+            return None
+        for bit, place, count in self.parts[c]:
+            w = put(w, d >> bit, place, count)
+        return w
+
+
+SETS = {0: A64(), 1: A32(), 2: T32(), 3: X86(), 18: RiscV()}

@@ -83,7 +83,7 @@ class Prelude:
             end = before.start + before.bytes
             start = end + self.number(1, t, image - end)
             size = self.near(2, t, like.bytes, image - start)
-            kind = self.near(3, t << 8 | before.kind, like.kind, 17)
+            kind = self.near(3, t << 8 | before.kind, like.kind, 18)
             group = self.near(4, t, twin.group if twin else before.group, 65535)
             va = (twin.va if twin else before.va + start - before.start) + self.signed(5, t) & M64
             mem = size + self.number(6, t, U32 - size)
@@ -271,7 +271,7 @@ class Segment:
         self.coder = Coder(chunk)
         self.model = Model(self.coder, end - start)
         self.block_mixer = Mixer([32, 64], 6, 5, 255, 3500, 1000)
-        self.flag_mixer = Mixer([1216, 256], 7, 5, 400, 2950, 1000)
+        self.flag_mixer = Mixer([1280, 256], 7, 5, 400, 2950, 1000)
         self.literal_mixer = Mixer([512, 4096, 2048], 12, 6, 60, 2450, 750)
         self.out = bytearray()
         self.outcomes = self.since = self.longs = self.shorts = self.klass = self.role = 0
@@ -597,7 +597,7 @@ class Segment:
             answer, moved = self.map.address(o.group, old_base + (word ^ flip) & M64)
             if answer != NONE:
                 self.give(5, (moved - new_base & U32) ^ flip)
-        elif o.kind in (0, 1, 4, 5):
+        elif o.kind in (0, 1, 4, 5, 18):
             self.distance()
             self.pointer()
         elif o.kind == 11:

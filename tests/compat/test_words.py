@@ -17,6 +17,7 @@ BASES = (0x400000, 0x10000, 0xffff800080000000, 0xfffffff8, 8)
 A32 = (0x0a000000, 0x0b000000, 0xf4000000, 0x051f0000, 0x059f0000, 0x0d1f0a00, 0x0d9f0a00, 0x028f0000, 0x024f0000)
 SHORT = (0x4800, 0xa000, 0xe000, 0xd000, 0xb100)
 LONG = (0xf81f, 0xf85f, 0xf8df, 0xe95f, 0xe9df, 0xed1f, 0xed9f, 0xf20f, 0xf2af, 0xf60f, 0xf6af)
+RISCV = (0x6f, 0x63, 0x17, 0x03, 0x13, 0x67, 0x23, 0x27)
 
 
 def word(chance):
@@ -33,6 +34,9 @@ def word(chance):
         lambda: w & 0x70ff0000 | chance.choice((0xf240, 0xf2c0)) | w & 15 | chance.choice((0, 1024)),
         lambda: w & 0xffffff00 | chance.choice((0xe8, 0xe9, 0x0f, 0x48, 0xc7, 0xb8, 0x8b, 0xc5, 0xc4, 0x62, 0x8f, 0x66)),
         lambda: w & 0xff000000 | 0x0500 | chance.choice((0x48, 0x8b)) << 16 | w & 255,
+        lambda: w & ~0x7f | chance.choice(RISCV),
+        lambda: w & 0xfff07000 & ~0x7000 * chance.getrandbits(1) | 5 << 7 | 5 << 15 | chance.choice(RISCV),
+        lambda: w & 0xffff0000 | chance.choice((0xa001, 0xc001, 0xe001)) | chance.getrandbits(13) & ~3,
     ))() & 0xffffffff
 
 
@@ -70,7 +74,7 @@ def main():
         own += lines(code, va, target, seen)
     wrong = [(a, *rest) for (a, rest), b in zip(own, said) if a != b]
     print(f"seed {seed}: {len(own)} tokens, {len(wrong)} differ", *wrong[:5], sep="\n")
-    classes = {(0, c) for c in range(1, 10)} | {(1, c) for c in range(1, 9)} | {(2, c) for c in range(1, 15)} | {(3, c) for c in range(1, 6)}
+    classes = {(0, c) for c in range(1, 10)} | {(1, c) for c in range(1, 9)} | {(2, c) for c in range(1, 15)} | {(3, c) for c in range(1, 6)} | {(18, c) for c in range(1, 8)}
     blind = [c for c in sorted(classes) if "build" not in seen.get(c, ())]
     print("never built:", blind)
     return 1 if wrong or blind or len(own) != len(said) else 0

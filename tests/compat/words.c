@@ -33,7 +33,7 @@ static void show(const struct isa *isa, const uint8_t *middle, uint64_t va, uint
 
 int main(void)
 {
-	static const struct isa *const sets[] = { &isa_a64, &isa_a32, &isa_t32, &isa_x86 };
+	static const struct isa *const sets[] = { &isa_a64, &isa_a32, &isa_t32, &isa_x86, &isa_riscv };
 	uint8_t record[2 * ISA_REACH + 16];
 
 	while (fread(record, sizeof(record), 1, stdin) == 1)

@@ -25,6 +25,7 @@ static const char *const kinds[REGION_KINDS] = {
 	[REGION_FRAMES] = "frames", [REGION_DYNSYM32] = "symbols32",
 	[REGION_DYNSYM64] = "symbols64", [REGION_REL32] = "rel32",
 	[REGION_RELA64] = "rela64", [REGION_HASH] = "hash",
+	[REGION_RISCV] = "riscv",
 };
 
 static void print_regions(const char *name, const struct regions *regions)
