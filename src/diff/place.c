@@ -51,13 +51,13 @@ void placing_free(struct placing *placing)
 	free(placing);
 }
 
-/* Missing bytes make the package larger, stashing costs writes, a large stash costs space: in this order. */
+/* Missing bytes make the package larger, copies cost it some bytes and writes, a large stash costs space: in this order. */
 static bool plan_better(const struct diff_plan *a, const struct diff_plan *b)
 {
 	if (a->denied_bytes != b->denied_bytes)
 		return a->denied_bytes < b->denied_bytes;
-	if (a->stashed_bytes != b->stashed_bytes)
-		return a->stashed_bytes < b->stashed_bytes;
+	if (a->price != b->price)
+		return a->price < b->price;
 	return a->stash_bytes < b->stash_bytes;
 }
 

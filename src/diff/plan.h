@@ -48,7 +48,7 @@ struct diff_denial {
 	uint64_t start, end;
 };
 
-/* Stash plan for one sequence. All but the last three are owned by it. */
+/* Stash plan for one sequence. Pointers are owned by it. */
 struct diff_plan {
 	struct dfota_delta_copy *copies; /* last_reader is a position in the sequence */
 	size_t copy_count, copy_room;
@@ -56,6 +56,7 @@ struct diff_plan {
 	struct diff_denial *denials;     /* ranges for which the stash had no room */
 	size_t denial_count, denial_room;
 	uint64_t denied_bytes, stashed_bytes;
+	uint64_t price;                  /* what the copies are worth in bytes of the package, about */
 	uint32_t stash_bytes, live_copies; /* peaks */
 };
 

@@ -15,6 +15,9 @@
 #define SHORT_RUN   32u   /* grains; a run not longer joins its neighbour, which then lives as long */
 #define COPIES_FINE 60000u /* copies of one step; above, everything that is near is joined */
 #define GAP_COARSE  256u
+#define GAP_WIDEST  512u  /* the same while there is room: a copy costs the package more than its bytes do the stash */
+#define GAP_WIDE    8u
+#define PAGE        4096u
 
 struct run {
 	uint64_t start, end; /* old bytes */
@@ -32,6 +35,7 @@ struct planner {
 	uint32_t *ends;        /* per position: copies that die with it */
 	uint32_t blocks;       /* of the limit */
 	uint32_t live;
+	uint32_t gap; /* grains that are copied along whatever is beside them; 0: as fine as can be */
 };
 
 static void paint_conflicts(struct planner *planner, uint32_t writer, uint32_t position)
@@ -53,19 +57,19 @@ static void paint_conflicts(struct planner *planner, uint32_t writer, uint32_t p
 	}
 }
 
-static bool joins(const struct run *last, const struct run *next, bool coarse)
+static bool joins(const struct run *last, const struct run *next, uint32_t wide)
 {
 	uint64_t gap = next->start - last->end;
 
-	if (coarse)
-		return gap <= GAP_COARSE * GRAIN;
+	if (wide > 0)
+		return gap <= (uint64_t)wide * GRAIN;
 	if (last->last == next->last)
 		return gap <= GAP_GRAINS * GRAIN;
 	return gap == 0 && (next->end - next->start <= SHORT_RUN * GRAIN ||
 			    last->end - last->start <= SHORT_RUN * GRAIN);
 }
 
-static void make_runs(struct planner *planner, uint32_t writer, bool coarse)
+static void make_runs(struct planner *planner, uint32_t writer, uint32_t wide)
 {
 	const struct diff_graph *graph = planner->graph;
 	uint64_t base = (uint64_t)writer * graph->segment_bytes;
@@ -85,7 +89,7 @@ static void make_runs(struct planner *planner, uint32_t writer, bool coarse)
 			continue;
 		next.last = planner->paint[end - 1] - 1;
 		last = planner->run_count ? &planner->runs[planner->run_count - 1] : NULL;
-		if (last && joins(last, &next, coarse)) {
+		if (last && joins(last, &next, wide)) {
 			last->end = next.end;
 			last->last = next.last > last->last ? next.last : last->last;
 		} else {
@@ -195,9 +199,9 @@ static int plan_step(struct planner *planner, uint32_t writer, uint32_t position
 	if (graph->first_conflict[writer] == graph->first_conflict[writer + 1])
 		return 0;
 	paint_conflicts(planner, writer, position);
-	make_runs(planner, writer, false);
+	make_runs(planner, writer, planner->gap);
 	if (planner->run_count > COPIES_FINE)
-		make_runs(planner, writer, true);
+		make_runs(planner, writer, GAP_COARSE);
 	if (planner->run_count == 0)
 		return 0;
 	qsort(planner->runs, planner->run_count, sizeof(*planner->runs), compare_runs);
@@ -226,10 +230,32 @@ static int open_planner(struct planner *planner, uint32_t count, uint64_t limit)
 		       : DFOTA_E_MEMORY;
 }
 
-int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph,
-		   const uint32_t *sequence, uint32_t count, uint64_t limit)
+/* What the copies take in the index, and a byte for each page that is written to the stash. */
+static uint64_t plan_price(const struct diff_plan *plan, uint32_t count)
 {
-	struct planner planner = { .plan = plan, .graph = graph };
+	const struct dfota_delta_copy *copy = plan->copies;
+	uint64_t price = plan->stashed_bytes / PAGE;
+	uint8_t bytes[DFOTA_VARINT_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t old_end = 0, stash_end = 0;
+
+		for (uint32_t j = 0; j < plan->copies_of[i]; j++, copy++) {
+			price += dfota_varint_put(bytes, dfota_zigzag((int64_t)(copy->old_offset - old_end)));
+			price += dfota_varint_put(bytes, copy->bytes);
+			price += dfota_varint_put(bytes, copy->stash_offset - stash_end);
+			price += dfota_varint_put(bytes, copy->last_reader - i - 1);
+			old_end = copy->old_offset + copy->bytes;
+			stash_end = (uint64_t)copy->stash_offset + copy->bytes;
+		}
+	}
+	return price;
+}
+
+static int plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
+		     uint64_t limit, uint32_t gap)
+{
+	struct planner planner = { .plan = plan, .graph = graph, .gap = gap };
 	int error;
 
 	*plan = (struct diff_plan){ 0 };
@@ -245,6 +271,31 @@ int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph,
 	free(planner.runs);
 	free(planner.busy_until);
 	free(planner.ends);
+	plan->price = error ? 0 : plan_price(plan, count);
+	if (error)
+		diff_plan_free(plan);
+	return error;
+}
+
+/* Joins copies more or less, whichever is cheapest and lets everything find room. */
+int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
+		   uint64_t limit)
+{
+	int error = plan_make(plan, graph, sequence, count, limit, 0);
+
+	for (uint32_t gap = GAP_WIDE; !error && gap <= GAP_WIDEST && plan->copy_count > 0; gap *= 2) {
+		struct diff_plan wide;
+
+		error = plan_make(&wide, graph, sequence, count, limit, gap);
+		if (!error && wide.denial_count == 0 && wide.price < plan->price) {
+			struct diff_plan narrow = *plan;
+
+			*plan = wide;
+			wide = narrow;
+		}
+		if (!error)
+			diff_plan_free(&wide);
+	}
 	if (error)
 		diff_plan_free(plan);
 	return error;
