@@ -6,7 +6,7 @@ TESTS = meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 4
 # ONLY=word measures those pairs whose class/name holds it, with what is kept of the peers; all pairs are measured anew and documented.
 BENCH = $(if $(ONLY),--only "$(ONLY)",--fresh --out docs/benchmarks.md --svg docs/benchmarks.svg)
 
-.PHONY: all demo test test-long bench powerloss mutants format format-check install clean
+.PHONY: all demo test test-long bench cross powerloss mutants format format-check install clean
 
 all:
 	scripts/setup build
@@ -34,6 +34,10 @@ bench:
 	scripts/setup build bench
 	$(MAKE) --no-print-directory all
 	folder=$$(bench/data) && bench/run.py --dfota $(BUILD)/src/cli/dfota --decoder $(BUILD)/bench/decode $(BENCH) "$$folder"
+
+cross:
+	scripts/setup build cross
+	tests/compat/cross
 
 powerloss: all
 	$(BUILD)/tests/powerloss/campaign --full

@@ -54,15 +54,61 @@ static bool is_pair(uint32_t auipc, uint32_t low)
 	return isa_field(auipc, 7, 5) == isa_field(low, 15, 5);
 }
 
-/* How far before `text` the AUIPC of its register stands; 0: nowhere. Instructions cannot be told apart backwards, so any two
- * halfwords that look right do.
+/* Register that the instruction writes; 0: none. What a called function does to others is not looked at. */
+static uint32_t written(uint32_t word)
+{
+	uint32_t function = isa_field(word, 13, 3);
+
+	switch (word & 3) {
+	case 0: /* loads, into one of eight registers; function 1 is of floating point */
+		return function == 2 || function == 3 ? 8 + isa_field(word, 2, 3) : 0;
+	case 1:
+		if (function < 4)
+			return isa_field(word, 7, 5);
+		return function == 4 ? 8 + isa_field(word, 7, 3) : 0;
+	case 2:
+		if (function == 4 && isa_field(word, 2, 5) == 0)
+			return 0; /* a jump */
+		return function < 5 && function != 1 ? isa_field(word, 7, 5) : 0;
+	default:
+		break;
+	}
+	switch (word & 0x7f) {
+	case 0x63: /* branches, */
+	case 0x23: /* stores, */
+	case 0x27:
+	case 0x07: /* loads of floating point */
+		return 0;
+	default:
+		return isa_field(word, 7, 5);
+	}
+}
+
+/* Does what an AUIPC puts into its register last, from `from` until right before `to`? Otherwise a field of what was just loaded looks
+ * like the second half of an address.
+ */
+static bool lasts(const uint8_t *from, const uint8_t *to, uint32_t auipc)
+{
+	while (from < to) {
+		bool wide = is_long(*from);
+		uint32_t word = isa_load(from, wide && to - from >= 4 ? 4 : 2);
+
+		if (written(word) == isa_field(auipc, 7, 5))
+			return false;
+		from += wide ? 4 : 2;
+	}
+	return from == to;
+}
+
+/* How far before `text` the AUIPC of its register stands; 0: nowhere. Instructions cannot be told apart backwards, so each two
+ * halfwords that look right are tried.
  */
 static uint8_t auipc_before(const struct isa_text *text, uint32_t low)
 {
 	for (uint8_t at = 4; at <= PAIR_REACH && at <= text->before; at += 2) {
 		uint32_t word = isa_load(text->at - at, 4);
 
-		if (is_auipc(word) && is_pair(word, low))
+		if (is_auipc(word) && is_pair(word, low) && lasts(text->at - at + 4, text->at, word))
 			return at;
 	}
 	return 0;
@@ -180,10 +226,10 @@ static uint64_t low_behind(const struct isa_text *text, uint32_t auipc)
 	while (at <= PAIR_REACH && at + 4 <= text->after) {
 		uint32_t word = isa_load(text->at + at, 4);
 
-		if (is_auipc(word) && isa_field(word, 7, 5) == isa_field(auipc, 7, 5))
-			return 0;
 		if (low_class(word) != ISA_OTHER && is_pair(auipc, word))
 			return low_distance(low_class(word), word);
+		if (written(word) == isa_field(auipc, 7, 5))
+			return 0;
 		at += is_long(word) ? 4 : 2;
 	}
 	return 0;

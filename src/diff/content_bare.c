@@ -25,6 +25,7 @@ struct bare {
 	const uint8_t *file;
 	uint64_t bytes;
 	const struct content_set *set;
+	uint8_t data_kind;
 	size_t block_count;
 	uint32_t *calls;     /* per block */
 	uint64_t *functions; /* places that are called: a sample, sorted, each once */
@@ -134,7 +135,7 @@ static uint64_t pointer_read(const struct bare *bare, uint64_t at)
 {
 	uint64_t value;
 
-	if (bare->set->data_kind == REGION_DATA64)
+	if (bare->data_kind == REGION_DATA64)
 		return dfota_get64(bare->file + at);
 	value = dfota_get32(bare->file + at);
 	return bare->set->kind == REGION_T32 ? value & ~UINT64_C(1) : value;
@@ -142,7 +143,7 @@ static uint64_t pointer_read(const struct bare *bare, uint64_t at)
 
 static int pointers_collect(struct bare *bare)
 {
-	unsigned width = bare->set->data_kind == REGION_DATA64 ? 8 : 4;
+	unsigned width = bare->data_kind == REGION_DATA64 ? 8 : 4;
 	size_t count = 0;
 
 	bare->pointers = calloc(bare->bytes / width + 1, sizeof(*bare->pointers));
@@ -248,13 +249,17 @@ static uint64_t base_choose(const struct bare *bare, uint64_t *bases, size_t cou
 	return best > 2 * second ? base : 0;
 }
 
-static int base_find(struct bare *bare, uint64_t limit, uint64_t *ret_base)
+static uint64_t addresses_end(const struct bare *bare)
+{
+	return bare->data_kind == REGION_DATA64 ? UINT64_MAX : UINT32_MAX;
+}
+
+/* With pointers of the width that data_kind says. */
+static int base_search(struct bare *bare, uint64_t *ret_base)
 {
 	static const uint64_t aligns[] = { PAGE_BYTES, HEAD_ALIGN };
-	int r = functions_collect(bare);
+	int r = pointers_collect(bare);
 
-	if (r == 0)
-		r = pointers_collect(bare);
 	for (size_t i = 0; i < sizeof(aligns) / sizeof(aligns[0]) && r == 0 && *ret_base == 0;
 	     i++) {
 		size_t count;
@@ -265,8 +270,26 @@ static int base_find(struct bare *bare, uint64_t limit, uint64_t *ret_base)
 		*ret_base = base_choose(bare, bases, count);
 		free(bases);
 	}
-	if (bare->bytes > limit - *ret_base)
+	free(bare->pointers);
+	bare->pointers = NULL;
+	if (bare->bytes > addresses_end(bare) - *ret_base)
 		*ret_base = 0;
+	return r;
+}
+
+static int base_find(struct bare *bare, uint64_t *ret_base)
+{
+	int r = functions_collect(bare);
+
+	bare->data_kind = bare->set->data_kind;
+	if (r == 0)
+		r = base_search(bare, ret_base);
+	if (r != 0 || *ret_base != 0 || bare->set->narrow_kind == 0)
+		return r;
+	bare->data_kind = bare->set->narrow_kind;
+	r = base_search(bare, ret_base);
+	if (*ret_base == 0)
+		bare->data_kind = bare->set->data_kind;
 	return r;
 }
 
@@ -278,7 +301,7 @@ static int parts_make(const struct bare *bare, uint64_t base, struct content_par
 		bool code = block_is_code(bare, block);
 		struct content_part part = {
 			.at = (uint64_t)block * BLOCK_BYTES,
-			.kind = code ? bare->set->kind : bare->set->data_kind,
+			.kind = code ? bare->set->kind : bare->data_kind,
 		};
 		int r;
 
@@ -311,8 +334,8 @@ int content_parse_bare(const uint8_t *file, uint64_t bytes, struct content_parts
 	if (!other || !bare.calls)
 		r = DFOTA_E_MEMORY;
 	if (r == 0 && set_choose(&bare, other)) {
-		parts->guess_limit = bare.set->data_kind == REGION_DATA64 ? UINT64_MAX : UINT32_MAX;
-		r = base_find(&bare, parts->guess_limit, &base);
+		r = base_find(&bare, &base);
+		parts->guess_limit = addresses_end(&bare);
 		if (r == 0)
 			r = parts_make(&bare, base, parts);
 	}

@@ -39,6 +39,7 @@ struct content_set {
 	/* Is there a call at `at` of what looks like a function of this file? */
 	bool (*call)(const uint8_t *code, uint64_t at, uint64_t bytes, uint64_t *ret_start);
 	bool (*starts)(const uint8_t *code); /* does it look like the start of a function? */
+	uint8_t narrow_kind; /* of the data, if code does not tell 64 bits from 32; else 0 */
 };
 
 #define CONTENT_SETS 5u
