@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Predictors, their ranking, and what they learn.
+ * Predictors and their ranking.
  */
-#include "guess.h"
-
 #include "dfota/codec.h"
+#include "guess_tables.h"
 
 #define SCORE_START 32768u
-#define SCORE_RATE  5u  /* of 256 */
-#define FIELD_MASK  0x3ffu /* bits that an immediate does not have */
-#define VALUE_MAX   (1u << 26)
 #define NEAR_REACH  65536u
 
 static const char *const names[] = {
@@ -44,66 +40,6 @@ void guess_reset(struct guess_memory *memory)
 	for (unsigned c = 0; c < GUESS_CLASSES; c++)
 		for (unsigned k = 0; k < GUESS_KINDS; k++)
 			memory->scores[c][k][0] = memory->scores[c][k][1] = SCORE_START;
-}
-
-static uint32_t hash(uint32_t value, unsigned bits)
-{
-	return (value * 0x9e3779b1u) >> (32 - bits);
-}
-
-static bool is_filled(const uint32_t *filled, uint32_t entry)
-{
-	return filled[entry / 32] >> (entry % 32) & 1;
-}
-
-static void fill(uint32_t *filled, uint32_t entry)
-{
-	filled[entry / 32] |= 1u << (entry % 32);
-}
-
-/* Entries of the tables. */
-
-static uint32_t target_entry(const struct guess *guess, uint64_t address)
-{
-	return hash((uint32_t)address ^ (uint32_t)(address >> 32) * 31u ^
-			    (uint32_t)guess->place.old_region->group << 20,
-		    13);
-}
-
-/* Neighbours share an entry: what was last learned in the same 4 KiB. */
-static uint32_t near_entry(const struct guess *guess, uint64_t address)
-{
-	return hash((uint32_t)(address >> 12) ^ (uint32_t)guess->place.old_region->group << 20, 12);
-}
-
-static uint32_t word_entry(uint32_t word)
-{
-	return hash(word, 15);
-}
-
-static uint32_t field_entry(uint32_t word)
-{
-	return hash(word >> 10, 13);
-}
-
-static uint32_t value_entry(uint32_t value)
-{
-	return hash(value >> 6, 13);
-}
-
-/* What is known of an address or key; NULL: nothing. */
-static const struct guess_target *target_known(const struct guess_memory *memory, uint32_t entry,
-					       uint64_t key)
-{
-	if (!is_filled(memory->targets_filled, entry) || memory->targets[entry].old != key)
-		return NULL;
-	return &memory->targets[entry];
-}
-
-static void target_set(struct guess_memory *memory, uint32_t entry, uint64_t old, uint64_t new)
-{
-	memory->targets[entry] = (struct guess_target){ old, new };
-	fill(memory->targets_filled, entry);
 }
 
 static void give(struct guess *guess, enum guess_kind kind, uint32_t value)
@@ -143,12 +79,6 @@ static void predict_learned(const struct guess_memory *memory, struct guess *gue
 		give_address(guess, GUESS_NEAR, known->new + (target - known->old));
 }
 
-/* BTF: what became of this very type or string. */
-static uint64_t role_key(const struct guess *guess)
-{
-	return (uint64_t)guess->place.role << 32 | guess->place.word;
-}
-
 static void predict_role(const struct guess_memory *memory, struct guess *guess)
 {
 	uint64_t key = role_key(guess);
@@ -156,21 +86,6 @@ static void predict_role(const struct guess_memory *memory, struct guess *guess)
 
 	if (known)
 		give(guess, GUESS_LEARNED, (uint32_t)known->new);
-}
-
-static void learn_role(struct guess_memory *memory, const struct guess *guess, uint32_t word)
-{
-	uint64_t key = role_key(guess);
-	uint32_t entry = target_entry(guess, key);
-
-	if (guess->fixed.value[FIXED_PC] != word || target_known(memory, entry, key))
-		target_set(memory, entry, key, word);
-}
-
-static uint32_t new_word(const struct guess_history *history, uint32_t at, uint32_t back)
-{
-	return at - history->start >= back ? isa_load(history->segment + (at - history->start - back), 4)
-					   : 0;
 }
 
 static void predict_column(struct guess *guess, const struct guess_history *history,
@@ -202,7 +117,7 @@ static void predict_data(const struct guess_memory *memory, const struct guess_h
 	if (is_filled(memory->fields_filled, entry)) {
 		pair = &memory->fields[entry];
 		if (pair->old == word >> 10 && pair->new != 0)
-			give(guess, GUESS_IMMEDIATE, pair->new << 10 | (word & FIELD_MASK));
+			give(guess, GUESS_IMMEDIATE, pair->new << 10 | (word & GUESS_FIELD_MASK));
 	}
 	if (memory->delta != 0)
 		give(guess, GUESS_DELTA, word + memory->delta);
@@ -212,7 +127,7 @@ static void predict_data(const struct guess_memory *memory, const struct guess_h
 		predict_column(guess, history, GUESS_COLUMN24, 24);
 	}
 	entry = value_entry(word);
-	if (word > 0 && word < VALUE_MAX && is_filled(memory->values_filled, entry)) {
+	if (word > 0 && word < GUESS_VALUE_MAX && is_filled(memory->values_filled, entry)) {
 		pair = &memory->values[entry];
 		if (pair->new != 0 && pair->old >> 6 == word >> 6)
 			give(guess, GUESS_VALUE, word + pair->new);
@@ -237,7 +152,6 @@ static void predict_range(const struct map *map, const struct guess_history *his
 
 /* ---- the identity of a program, spelled out in the name of its debug file ---------------------------- */
 
-#define ID_MARK  0x00554e47u /* the note's owner, right before it */
 #define ID_DIGITS 40u
 
 static int digit_of(uint32_t character)
@@ -370,135 +284,4 @@ void guess_make(struct guess_memory *memory, const struct map *map,
 		predict_id(memory, history, guess);
 	if (!all_equal(guess))
 		rank(memory, guess);
-}
-
-/* ---- learning ---------------------------------------------------------------------------------- */
-
-static void learn_scores(struct guess_memory *memory, const struct guess *guess, uint32_t word)
-{
-	uint16_t (*scores)[2] = memory->scores[guess->class];
-	uint32_t right = memory->right[guess->class];
-
-	for (uint32_t left = guess->have; left; left &= left - 1) {
-		unsigned k = (unsigned)__builtin_ctz(left);
-		uint16_t *score = &scores[k][right >> k & 1];
-
-		if (guess->made[k] == word) {
-			right |= 1u << k;
-			*score = (uint16_t)(*score + ((65535u - *score) * SCORE_RATE >> 8));
-		} else {
-			right &= ~(1u << k);
-			*score = (uint16_t)(*score - (*score * SCORE_RATE >> 8));
-		}
-	}
-	memory->right[guess->class] = (uint16_t)right;
-}
-
-/* Address that the new token speaks of, as far as the bytes before it tell. */
-static bool new_target(const struct guess_history *history, const struct guess *guess,
-		       uint32_t word, uint64_t *ret_target)
-{
-	const struct fixed_place *place = &guess->place;
-	const struct region *region = place->new_region;
-	const struct isa *isa = isa_of(region->kind);
-	uint32_t behind = place->at - history->start, inside = place->at - region->start;
-	struct isa_text text = { history->segment + behind, behind, place->token.bytes };
-	struct isa_token token[ISA_TOKENS];
-
-	if (place->token.class == ISA_POOL) {
-		*ret_target = (uint32_t)(word + place->pool.new_base);
-		return true;
-	}
-	if (text.before > inside)
-		text.before = inside;
-	if (text.before > ISA_REACH)
-		text.before = ISA_REACH;
-	if (!(isa->backward_classes >> place->token.class & 1))
-		return false;
-	if (isa->step == 4) {
-		isa->split(&text, token);
-		if (token[0].class != place->token.class)
-			return false;
-	}
-	return isa->target(&text, &place->token, word, region->va + inside, ret_target);
-}
-
-static void learn_target(struct guess_memory *memory, const struct guess_history *history,
-			 const struct guess *guess, uint32_t word)
-{
-	uint64_t old = guess->fixed.target, new;
-	uint32_t entry = target_entry(guess, old);
-	bool pc_right = (guess->fixed.have & 1u << FIXED_PC) &&
-			guess->fixed.value[FIXED_PC] == word;
-
-	if (pc_right && !target_known(memory, entry, old))
-		return;
-	if (!new_target(history, guess, word, &new) || new == 0)
-		return;
-	target_set(memory, entry, old, new);
-	entry = near_entry(guess, old);
-	memory->nears[entry] = (struct guess_target){ old, new };
-	fill(memory->nears_filled, entry);
-}
-
-static void pair_set(struct guess_pair *pairs, uint32_t *filled, uint32_t entry, uint32_t old,
-		     uint32_t new)
-{
-	pairs[entry] = (struct guess_pair){ old, new };
-	fill(filled, entry);
-}
-
-static void learn_changed(struct guess_memory *memory, uint32_t old, uint32_t word)
-{
-	pair_set(memory->words, memory->words_filled, word_entry(old), old, word);
-	memory->delta = word - old;
-	if (old >> 10 != word >> 10 && (old & FIELD_MASK) == (word & FIELD_MASK))
-		pair_set(memory->fields, memory->fields_filled, field_entry(old), old >> 10,
-			 word >> 10);
-	if (old > 0 && old < VALUE_MAX)
-		pair_set(memory->values, memory->values_filled, value_entry(old), old, word - old);
-}
-
-/* What was learned of this word does not hold any more. */
-static void learn_unchanged(struct guess_memory *memory, uint32_t word)
-{
-	uint32_t entry = word_entry(word);
-
-	if (is_filled(memory->words_filled, entry) && memory->words[entry].old == word &&
-	    memory->words[entry].new != 0)
-		memory->words[entry].new = word;
-	entry = field_entry(word);
-	if (is_filled(memory->fields_filled, entry) && memory->fields[entry].old == word >> 10)
-		memory->fields[entry].new = word >> 10;
-	entry = value_entry(word);
-	if (word > 0 && word < VALUE_MAX && is_filled(memory->values_filled, entry) &&
-	    memory->values[entry].old == word)
-		memory->values[entry].new = 0;
-}
-
-static void learn_data(struct guess_memory *memory, const struct guess *guess, uint32_t word)
-{
-	if (guess->place.word != word)
-		learn_changed(memory, guess->place.word, word);
-	else
-		learn_unchanged(memory, word);
-}
-
-void guess_learn(struct guess_memory *memory, const struct guess_history *history,
-		 struct guess *guess, uint32_t word)
-{
-	bool has_target = guess->fixed.has_target && guess->place.token.class != ISA_OTHER;
-
-	if (word == ID_MARK && guess->place.token.bytes == 4)
-		memory->id_at = guess->place.at + 4;
-
-	guess->unchanged = word == guess->place.word ? guess->unchanged + guess->place.token.bytes : 0;
-	if (guess->count > 1)
-		learn_scores(memory, guess, word);
-	if (has_target)
-		learn_target(memory, history, guess, word);
-	else if (guess->fixed.have & 1u << FIXED_PC)
-		learn_role(memory, guess, word);
-	if (guess->place.token.bytes == 4 && !(guess->fixed.have & 1u << FIXED_PC))
-		learn_data(memory, guess, word);
 }

@@ -2,8 +2,8 @@
  *
  * RISC-V of 32 and 64 bits: instructions of 4 or 2 bytes, one token each.
  *
- * A far address is made of two instructions: AUIPC adds 20 high bits to its own address, and one that uses its register adds
- * 12 signed ones. The second one's token says in `behind` how far before it the first one stands.
+ * A far address is made of two instructions: AUIPC adds 20 high bits to its own address, and one that uses its
+ * register adds 12 signed ones. The second one's token says in `behind` how far before it the first one stands.
  */
 #include "isa.h"
 #include "isa_bits.h"
@@ -84,8 +84,8 @@ static uint32_t written(uint32_t word)
 	}
 }
 
-/* Does what an AUIPC puts into its register last, from `from` until right before `to`? Otherwise a field of what was just loaded looks
- * like the second half of an address.
+/* Does what an AUIPC puts into its register last, from `from` until right before `to`? If not, a field of what
+ * was loaded since would look like the second half of an address.
  */
 static bool lasts(const uint8_t *from, const uint8_t *to, uint32_t auipc)
 {
@@ -100,8 +100,8 @@ static bool lasts(const uint8_t *from, const uint8_t *to, uint32_t auipc)
 	return from == to;
 }
 
-/* How far before `text` the AUIPC of its register stands; 0: nowhere. Instructions cannot be told apart backwards, so each two
- * halfwords that look right are tried.
+/* How far before `text` the AUIPC of its register stands; 0: nowhere. Instructions cannot be told apart backwards,
+ * so each two halfwords that look right are tried.
  */
 static uint8_t auipc_before(const struct isa_text *text, uint32_t low)
 {
@@ -218,7 +218,7 @@ static uint32_t put_low(uint8_t class, uint32_t word, uint32_t d)
 
 /* ---- targets --------------------------------------------------------------------------------- */
 
-/* What the first instruction behind that uses the register adds; 0 if there is none, or another AUIPC comes before it. */
+/* What the first instruction behind that uses the register adds; 0 if there is none, or it is written before. */
 static uint64_t low_behind(const struct isa_text *text, uint32_t auipc)
 {
 	uint32_t at = 4;

@@ -137,10 +137,10 @@ static bool riscv_call(const uint8_t *code, uint64_t at, uint64_t bytes, uint64_
 }
 
 const struct content_set content_sets[CONTENT_SETS] = {
-	{ REGION_A64, REGION_DATA64, 4, 4, a64_call, a64_starts },
-	{ REGION_A32, REGION_DATA32, 4, 4, a32_call, a32_starts },
-	{ REGION_T32, REGION_DATA32, 2, 2, t32_call, t32_starts },
-	{ REGION_X86, REGION_DATA64, 1, 4, x86_call, x86_starts },
+	{ REGION_A64, REGION_DATA64, 4, 4, a64_call, a64_starts, 0 },
+	{ REGION_A32, REGION_DATA32, 4, 4, a32_call, a32_starts, 0 },
+	{ REGION_T32, REGION_DATA32, 2, 2, t32_call, t32_starts, 0 },
+	{ REGION_X86, REGION_DATA64, 1, 4, x86_call, x86_starts, 0 },
 	{ REGION_RISCV, REGION_DATA64, 2, 4, riscv_call, riscv_starts, REGION_DATA32 },
 };
 

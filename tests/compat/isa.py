@@ -560,12 +560,32 @@ class RiscV:
     def low(self, w):
         return self.lows.get(w & 0x7f, 0) if w & 0x7f not in (0x13, 0x67) or w & 0x7000 == 0 else 0
 
+    @staticmethod
+    def written(w):
+        f, rd = field(w, 13, 3), field(w, 7, 5)
+        if w & 3 == 0:
+            return 8 + field(w, 2, 3) if f in (2, 3) else 0
+        if w & 3 == 1:
+            return rd if f < 4 else 8 + field(w, 7, 3) if f == 4 else 0
+        if w & 3 == 2:
+            return rd if f in (0, 2, 3) or f == 4 and field(w, 2, 5) else 0
+        return 0 if w & 0x7f in (0x63, 0x23, 0x27, 0x07) else rd
+
+    def lasts(self, data, p, at, register):
+        """Does an instruction start at `at`, counted from p, without one before that writes the register?"""
+        while p < at:
+            w = load(data, p, 2)
+            if self.written(w) == register:
+                return False
+            p += 4 if w & 3 == 3 else 2
+        return p == at
+
     def before(self, data, at, first, w):
         for back in range(4, 34, 2):
             if at - back < first:
                 break
             a = load(data, at - back)
-            if self.auipc(a) and field(a, 7, 5) == field(w, 15, 5):
+            if self.auipc(a) and field(a, 7, 5) == field(w, 15, 5) and self.lasts(data, at - back + 4, at, field(w, 15, 5)):
                 return back
         return 0
 
@@ -597,10 +617,10 @@ class RiscV:
         p = at + 4
         while p <= at + 32 and p + 4 <= end:
             other = load(data, p)
-            if self.auipc(other) and field(other, 7, 5) == field(w, 7, 5):
-                return 0
             if self.low(other) and field(other, 15, 5) == field(w, 7, 5):
                 return self.distance(self.low(other), other)
+            if self.written(other) == field(w, 7, 5):
+                return 0
             p += 4 if other & 3 == 3 else 2
         return 0
 

@@ -410,12 +410,15 @@ static void kernel_has_its_address_and_its_types(void **state)
 
 #define BARE_FUNCTIONS 600u
 
-/* A BL at `at`, behind the first instruction of a function. */
-static void put_call(uint8_t *code, bool thumb, uint32_t at, uint32_t target)
+/* A call at `at`, behind the first instruction of a function. */
+static void put_call(uint8_t *code, unsigned kind, uint32_t at, uint32_t target)
 {
 	uint32_t distance = target - at;
 
-	if (thumb) {
+	if (kind == REGION_RISCV) {
+		dfota_put32(code + at, 0x0ef | (distance >> 31) << 31 | (distance >> 1 & 0x3ff) << 21 |
+				       (distance >> 11 & 1) << 20 | (distance >> 12 & 0xff) << 12);
+	} else if (kind == REGION_T32) {
 		distance -= 4;
 		dfota_put16(code + at,
 			    (uint16_t)(0xf000 | (distance >> 31) << 10 | (distance >> 12 & 0x3ff)));
@@ -426,8 +429,9 @@ static void put_call(uint8_t *code, bool thumb, uint32_t at, uint32_t target)
 }
 
 /* Functions that call each other, and a table of pointers to some of them. */
-static void make_bare(struct image *image, bool thumb, uint32_t skip)
+static void make_bare(struct image *image, unsigned kind, bool wide, uint32_t skip)
 {
+	uint32_t start = kind == REGION_T32 ? 0xbf00b510 : kind == REGION_RISCV ? 0x00011141 : 0xa9be7bfd;
 	uint32_t starts[BARE_FUNCTIONS], at = 0;
 	uint8_t *code = image->bytes + skip;
 
@@ -438,35 +442,34 @@ static void make_bare(struct image *image, bool thumb, uint32_t skip)
 		starts[i] = at;
 		at += 16 + random_number() % 19 * 4;
 		assert_true(at < BARE_CODE);
-		dfota_put32(code + starts[i], thumb ? 0xbf00b510 : 0xa9be7bfd);
+		dfota_put32(code + starts[i], start);
 	}
 	for (uint32_t i = 0; i < BARE_FUNCTIONS; i++)
-		put_call(code, thumb, starts[i] + 4, starts[random_number() % BARE_FUNCTIONS]);
+		put_call(code, kind, starts[i] + 4, starts[random_number() % BARE_FUNCTIONS]);
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t pointer = BARE_BASE + starts[random_number() % BARE_FUNCTIONS];
 
-		if (thumb)
-			dfota_put32(code + BARE_CODE + 0x2000 + i * 4, pointer | 1);
+		if (!wide)
+			dfota_put32(code + BARE_CODE + 0x2000 + i * 4, pointer | (kind == REGION_T32));
 		else
 			dfota_put64(code + BARE_CODE + 0x2000 + i * 8, pointer);
 	}
 }
 
-static void check_bare(bool thumb, uint32_t skip)
+static void check_bare(unsigned kind, bool wide, uint32_t skip)
 {
 	struct image a = image_new(), b = image_new();
-	unsigned code = thumb ? REGION_T32 : REGION_A64;
 	struct regions old, new;
 
-	make_bare(&a, thumb, skip);
-	make_bare(&b, thumb, skip);
+	make_bare(&a, kind, wide, skip);
+	make_bare(&b, kind, wide, skip);
 	find(&a, &b, &old, &new);
 	assert_int_equal(old.count, 2);
 	assert_int_equal(old.items[0].start, 0);
-	assert_int_equal(old.items[0].kind, code);
+	assert_int_equal(old.items[0].kind, kind);
 	assert_int_equal(old.items[0].va, BARE_BASE - skip);
 	assert_true(old.items[0].bytes >= 0x6000 && old.items[0].bytes < BARE_BYTES);
-	assert_int_equal(old.items[1].kind, thumb ? REGION_DATA32 : REGION_DATA64);
+	assert_int_equal(old.items[1].kind, wide ? REGION_DATA64 : REGION_DATA32);
 	assert_int_equal(old.items[1].va, BARE_BASE - skip + old.items[1].start);
 	assert_int_equal(old.items[1].start + old.items[1].bytes, a.count);
 	regions_free(&old, &new);
@@ -477,9 +480,11 @@ static void check_bare(bool thumb, uint32_t skip)
 static void bare_code_is_found_with_its_address(void **state)
 {
 	(void)state;
-	check_bare(false, 0);
-	check_bare(true, 0);
-	check_bare(true, 64); /* behind a head of 64 bytes */
+	check_bare(REGION_A64, true, 0);
+	check_bare(REGION_T32, false, 0);
+	check_bare(REGION_T32, false, 64); /* behind a head of 64 bytes */
+	check_bare(REGION_RISCV, true, 0);
+	check_bare(REGION_RISCV, false, 0); /* pointers alone tell how wide it is */
 }
 
 /* Addresses that only one version shows serve for both. */
@@ -489,8 +494,8 @@ static void an_address_is_shared(void **state)
 	struct regions old, new;
 
 	(void)state;
-	make_bare(&a, false, 0);
-	make_bare(&b, false, 0);
+	make_bare(&a, REGION_A64, true, 0);
+	make_bare(&b, REGION_A64, true, 0);
 	memset(b.bytes + BARE_CODE, 0, BARE_BYTES - BARE_CODE);
 	find(&a, &b, &old, &new);
 	assert_int_equal(old.items[0].va, BARE_BASE);
@@ -717,7 +722,7 @@ static void damaged_images_do_no_harm(void **state)
 	fill_arm(arm.bytes);
 	arm.count = 0x2000;
 	make_kernel(&kernel);
-	make_bare(&bare, false, 0);
+	make_bare(&bare, REGION_A64, true, 0);
 	tar_add(&tar, "one", elf.bytes, elf.count);
 	tar_add(&tar, "two", arm.bytes, arm.count);
 	cpio_add(&cpio, "one", elf.bytes, elf.count);

@@ -490,6 +490,16 @@ static void second_half_finds_first(void **state)
 		  "00bf"
 		  "c0f25600",
 		  6, 0x561234 },
+		{ REGION_RISCV,
+		  "97170000"
+		  "0100"
+		  "23a8a7fe",
+		  6, 0x1ff0 }, /* auipc a5, 1; nop; sw a0, -16(a5) */
+		{ REGION_RISCV,
+		  "97170000"
+		  "3ee4"
+		  "03b70741",
+		  6, 0x2410 }, /* auipc a5, 1; sd a5, 8(sp); ld a4, 1040(a5) */
 	};
 
 	(void)state;
@@ -510,6 +520,35 @@ static void second_half_finds_first(void **state)
 		text.before = 0;
 		assert_false(isa->target(&text, &tokens[0], isa_load(text.at, 4),
 					 VA + pairs[i].skip, &target));
+	}
+}
+
+/* A field of what the first half's register has become is no half of an address. */
+static void overwritten_register_has_no_second_half(void **state)
+{
+	static const char *const between[] = {
+		"9c63",	    /* ld a5, 0(a5) */
+		"1c65",	    /* ld a5, 8(a0) */
+		"a267",	    /* ld a5, 8(sp) */
+		"aa87",	    /* mv a5, a0 */
+		"998f",	    /* sub a5, a5, a4 */
+		"93871700", /* addi a5, a5, 1 */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(between) / sizeof(between[0]); i++) {
+		uint8_t bytes[16];
+		unsigned first = parse_hex("97170000", bytes), skip = first + parse_hex(between[i], bytes + first);
+		unsigned count = skip + parse_hex("03b70741", bytes + skip); /* ld a4, 1040(a5) */
+		struct isa_text low = { bytes + skip, skip, count - skip }, high = { bytes, 0, count };
+		struct isa_token tokens[ISA_TOKENS];
+		uint64_t target;
+
+		assert_int_equal(isa_riscv.split(&low, tokens), 1);
+		assert_int_equal(tokens[0].class, ISA_OTHER);
+		assert_int_equal(isa_riscv.split(&high, tokens), 1);
+		assert_true(isa_riscv.target(&high, &tokens[0], isa_load(bytes, 4), VA, &target));
+		assert_int_equal(target, strlen(between[i]) == 8 ? VA + 0x1001 : VA + 0x1000);
 	}
 }
 
@@ -610,6 +649,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(build_is_inverse_of_target),
 		cmocka_unit_test(encodings_have_their_targets),
 		cmocka_unit_test(second_half_finds_first),
+		cmocka_unit_test(overwritten_register_has_no_second_half),
 		cmocka_unit_test(a32_adr_reaches_what_it_can),
 		cmocka_unit_test(x86_instructions_have_their_length),
 		cmocka_unit_test(only_code_has_an_instruction_set),
