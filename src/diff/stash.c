@@ -282,12 +282,14 @@ int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph, const
 		   uint64_t limit)
 {
 	int error = plan_make(plan, graph, sequence, count, limit, 0);
+	bool roomy = !error && plan->denial_count == 0 && plan->copy_count > 0; /* else more would find no room either */
 
-	for (uint32_t gap = GAP_WIDE; !error && gap <= GAP_WIDEST && plan->copy_count > 0; gap *= 2) {
+	for (uint32_t gap = GAP_WIDE; !error && roomy && gap <= GAP_WIDEST; gap *= 2) {
 		struct diff_plan wide;
 
 		error = plan_make(&wide, graph, sequence, count, limit, gap);
-		if (!error && wide.denial_count == 0 && wide.price < plan->price) {
+		roomy = !error && wide.denial_count == 0;
+		if (roomy && wide.price < plan->price) {
 			struct diff_plan narrow = *plan;
 
 			*plan = wide;
