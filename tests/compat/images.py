@@ -186,6 +186,8 @@ def riscv_items(chance):
             return placed(word | r << 15, parts)[1](at - 4, to)
         return [(4, lambda at, to: struct.pack("<I", 0x17 | r << 7 | (to - at + 0x800) & 0xfffff000)), (4, low)]
 
+    # A load from what was loaded, which is no part of an address.
+    field = (4, lambda at, to: struct.pack("<I", 0x01003703 | r << 15))
     jal = ((20, 31, 1), (12, 12, 8), (11, 20, 1), (1, 21, 10))
     branch = ((12, 31, 1), (11, 7, 1), (5, 25, 6), (1, 8, 4))
     jump = ((11, 12, 1), (10, 8, 1), (8, 9, 2), (7, 6, 1), (6, 7, 1), (5, 2, 1), (4, 11, 1), (1, 3, 3))
@@ -195,7 +197,7 @@ def riscv_items(chance):
         "plain": [[(2, lambda at, to: struct.pack("<H", 0x8082 | r << 7))], [(4, lambda at, to: struct.pack("<I", 0x33 | r << 7 | r << 20))]],
         "code": [[placed(0xef, jal)]] * 3 + [[placed(0x6f, jal)], [placed(0x63 | r << 15, branch)], [placed(0xa001, jump, 2)],
                  [placed(0xc001 | (r & 7) << 7, near, 2)], pair(0xe7, immediate)],
-        "data": [pair(0x13 | r << 7, immediate), pair(0x3003 | r << 7, immediate), pair(0x3023 | 10 << 20, store)],
+        "data": [pair(0x13 | r << 7, immediate), pair(0x3003 | r << 7, immediate) + [field], pair(0x3023 | 10 << 20, store)],
         "start": [(2, lambda at, to: struct.pack("<H", 0x1141))],
     }
 
