@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A package: a zip with manifest.json, manifest.sig and one stored <partition>.delta per partition.
+ * A package: a zip with manifest.json (stored or deflated), manifest.sig and one stored <partition>.delta per partition.
  *
  * Opening checks, in this order: size of the zip's directory and number of entries, entry names,
  * signature over the manifest's bytes, manifest bounds, size and SHA-256 of every delta's index.

@@ -106,7 +106,9 @@ static int file_open(struct dfota_package *package, const char *path)
 	return 0;
 }
 
-static int entry_open(struct dfota_package *package, const char *name, struct entry *ret_entry)
+/* `deflated`: may be so; entries that are read at any offset are stored. */
+static int entry_open(struct dfota_package *package, const char *name, bool deflated,
+		      struct entry *ret_entry)
 {
 	const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
 	zip_stat_t status;
@@ -114,8 +116,10 @@ static int entry_open(struct dfota_package *package, const char *name, struct en
 	zip_stat_init(&status);
 	if (zip_stat(package->zip, name, ZIP_FL_ENC_RAW, &status) || (status.valid & needed) != needed)
 		return DFOTA_E_NOT_FOUND;
-	if (status.comp_method != ZIP_CM_STORE || status.encryption_method != ZIP_EM_NONE ||
-	    status.size > package->bytes)
+	if (status.encryption_method != ZIP_EM_NONE ||
+	    (status.comp_method != ZIP_CM_STORE &&
+	     !(deflated && status.comp_method == ZIP_CM_DEFLATE)) ||
+	    (status.comp_method == ZIP_CM_STORE && status.size > package->bytes))
 		return DFOTA_E_ZIP;
 	ret_entry->file = zip_fopen_index(package->zip, status.index, 0);
 	if (!ret_entry->file)
@@ -133,12 +137,12 @@ static void entry_close(struct entry *entry)
 }
 
 /* Reads a small entry as a whole; malloc'ed. */
-static int entry_load(struct dfota_package *package, const char *name, uint64_t max,
+static int entry_load(struct dfota_package *package, const char *name, bool deflated, uint64_t max,
 		      uint8_t **ret_data, size_t *ret_bytes)
 {
 	struct entry entry = { 0 };
 	uint8_t *data = NULL;
-	int error = entry_open(package, name, &entry);
+	int error = entry_open(package, name, deflated, &entry);
 
 	if (error)
 		return error;
@@ -163,7 +167,7 @@ static int signature_check(struct dfota_package *package, const struct dfota_tru
 {
 	uint8_t *signature = NULL;
 	size_t bytes = 0;
-	int error = entry_load(package, "manifest.sig", DFOTA_SIGNATURE_BYTES, &signature, &bytes);
+	int error = entry_load(package, "manifest.sig", false, DFOTA_SIGNATURE_BYTES, &signature, &bytes);
 
 	package->signature = DFOTA_SIGNATURE_BAD;
 	if (error == DFOTA_E_NOT_FOUND)
@@ -183,7 +187,7 @@ static int manifest_load(struct dfota_package *package, const struct dfota_trust
 {
 	uint8_t *json = NULL;
 	size_t bytes = 0;
-	int error = entry_load(package, "manifest.json", DFOTA_MANIFEST_MAX, &json, &bytes);
+	int error = entry_load(package, "manifest.json", true, DFOTA_MANIFEST_MAX, &json, &bytes);
 
 	if (error == DFOTA_E_NOT_FOUND)
 		return DFOTA_E_MANIFEST;
@@ -230,7 +234,7 @@ static int deltas_open(struct dfota_package *package)
 		char name[NAME_MAX_BYTES];
 
 		(void)snprintf(name, sizeof(name), "%s.delta", p->name); /* name is bounded */
-		error = entry_open(package, name, &package->entries[i]);
+		error = entry_open(package, name, false, &package->entries[i]);
 		if (error == DFOTA_E_NOT_FOUND)
 			error = DFOTA_E_ZIP;
 		if (!error)

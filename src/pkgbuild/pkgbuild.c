@@ -14,6 +14,7 @@
 
 #include "key.h"
 
+#define DEFLATE_LEVEL 9
 #define DOS_DATE_1980 ((0 << 9) | (1 << 5) | 1) /* 1980-01-01, the zip epoch: one time for all */
 
 struct dfota_pkgbuild {
@@ -23,8 +24,9 @@ struct dfota_pkgbuild {
 	struct dfota_digest digest;
 };
 
-/* Adds an entry that takes `data` over (malloc'ed), also on error. */
-static int entry_add(struct dfota_pkgbuild *build, const char *name, uint8_t *data, size_t bytes)
+/* Adds an entry that takes `data` over (malloc'ed), also on error; `method` is ZIP_CM_STORE or ZIP_CM_DEFLATE. */
+static int entry_add(struct dfota_pkgbuild *build, const char *name, zip_int32_t method,
+		     uint8_t *data, size_t bytes)
 {
 	zip_source_t *source = zip_source_buffer(build->zip, data, bytes, 1);
 	zip_int64_t at;
@@ -38,7 +40,8 @@ static int entry_add(struct dfota_pkgbuild *build, const char *name, uint8_t *da
 		zip_source_free(source);
 		return DFOTA_E_INTERNAL;
 	}
-	if (zip_set_file_compression(build->zip, (zip_uint64_t)at, ZIP_CM_STORE, 0) ||
+	if (zip_set_file_compression(build->zip, (zip_uint64_t)at, method,
+				     method == ZIP_CM_DEFLATE ? DEFLATE_LEVEL : 0) ||
 	    zip_file_set_dostime(build->zip, (zip_uint64_t)at, 0, DOS_DATE_1980, 0) ||
 	    zip_file_set_external_attributes(build->zip, (zip_uint64_t)at, 0, ZIP_OPSYS_UNIX,
 					     0100644u << 16))
@@ -232,7 +235,7 @@ int dfota_pkgbuild_add(struct dfota_pkgbuild *build, const char *partition,
 	}
 	if (chunk_bytes)
 		memcpy(delta + index_bytes, image->chunks, chunk_bytes);
-	return entry_add(build, name, delta, index_bytes + chunk_bytes);
+	return entry_add(build, name, ZIP_CM_STORE, delta, index_bytes + chunk_bytes);
 }
 
 static int manifest_sign(struct dfota_pkgbuild *build, const char *key_path)
@@ -254,12 +257,12 @@ static int manifest_sign(struct dfota_pkgbuild *build, const char *key_path)
 		free(json);
 		return error;
 	}
-	error = entry_add(build, "manifest.json", (uint8_t *)json, bytes);
+	error = entry_add(build, "manifest.json", ZIP_CM_DEFLATE, (uint8_t *)json, bytes);
 	if (error) {
 		free(signature);
 		return error;
 	}
-	return entry_add(build, "manifest.sig", signature, DFOTA_SIGNATURE_BYTES);
+	return entry_add(build, "manifest.sig", ZIP_CM_STORE, signature, DFOTA_SIGNATURE_BYTES);
 }
 
 /* Flushes a file or folder to the medium. */

@@ -357,6 +357,51 @@ static void odd_zips_are_refused(void **state)
 	}
 }
 
+/* Packs the entry by `method`, with `data` in its place unless that is NULL. */
+static void zip_repack(const char *name, zip_int32_t method, const void *data, size_t bytes)
+{
+	zip_int64_t at;
+	zip_t *zip;
+
+	zip_edit(NULL, 0);
+	zip = zip_open(path("x.zip"), 0, NULL);
+	assert_non_null(zip);
+	at = zip_name_locate(zip, name, 0);
+	assert_true(at >= 0);
+	if (data)
+		assert_int_equal(zip_file_replace(zip, (zip_uint64_t)at,
+						  zip_source_buffer(zip, data, bytes, 0), 0), 0);
+	assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)at, method, 0), 0);
+	assert_int_equal(zip_close(zip), 0);
+}
+
+static void only_the_manifest_may_be_deflated(void **state)
+{
+	static const uint8_t bomb[DFOTA_MANIFEST_MAX + 1];
+	static const struct {
+		const char *name;
+		zip_int32_t method;
+		const void *data;
+		int error;
+	} rows[] = {
+		{ "manifest.json", ZIP_CM_DEFLATE, NULL, 0 },
+		{ "manifest.json", ZIP_CM_STORE, NULL, 0 },
+		{ "manifest.json", ZIP_CM_BZIP2, NULL, DFOTA_E_ZIP },
+		{ "manifest.json", ZIP_CM_DEFLATE, bomb, DFOTA_E_MANIFEST },
+		{ "manifest.sig", ZIP_CM_DEFLATE, bomb, DFOTA_E_UNTRUSTED },
+		{ "boot.delta", ZIP_CM_DEFLATE, NULL, DFOTA_E_ZIP },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dfota_package *package = NULL;
+
+		zip_repack(rows[i].name, rows[i].method, rows[i].data, sizeof(bomb));
+		assert_int_equal(package_open(&package, path("x.zip"), path("k.pub")), rows[i].error);
+		dfota_package_close(package);
+	}
+}
+
 #define HASH "\"0123456789012345678901234567890123456789012345678901234567890123\""
 #define IMAGE "{\"bytes\":10,\"sha256\":" HASH "}"
 #define PART(name, unit, rest)                                                                     \
@@ -498,6 +543,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_byte_is_noticed_or_harmless),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(odd_zips_are_refused),
+		cmocka_unit_test(only_the_manifest_may_be_deflated),
 		cmocka_unit_test(manifest_bounds),
 		cmocka_unit_test(manifest_counts),
 		cmocka_unit_test(partition_names),
