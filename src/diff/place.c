@@ -51,11 +51,9 @@ void placing_free(struct placing *placing)
 	free(placing);
 }
 
-/* Missing bytes make the package larger, copies cost it some bytes and writes, a large stash costs space: in this order. */
+/* Bytes that found no room and copies make the package larger, a large stash costs space: in this order. */
 static bool plan_better(const struct diff_plan *a, const struct diff_plan *b)
 {
-	if (a->denied_bytes != b->denied_bytes)
-		return a->denied_bytes < b->denied_bytes;
 	if (a->price != b->price)
 		return a->price < b->price;
 	return a->stash_bytes < b->stash_bytes;

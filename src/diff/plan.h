@@ -56,7 +56,7 @@ struct diff_plan {
 	struct diff_denial *denials;     /* ranges for which the stash had no room */
 	size_t denial_count, denial_room;
 	uint64_t denied_bytes, stashed_bytes;
-	uint64_t price;                  /* what the copies are worth in bytes of the package, about */
+	uint64_t price;                  /* what copies and denials come to in bytes of the package, about */
 	uint32_t stash_bytes, live_copies; /* peaks */
 };
 

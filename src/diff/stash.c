@@ -15,12 +15,14 @@
 #define SHORT_RUN   32u   /* grains; a run not longer joins its neighbour, which then lives as long */
 #define COPIES_FINE 60000u /* copies of one step; above, everything that is near is joined */
 #define GAP_COARSE  256u
-#define GAP_WIDEST  512u  /* the same while there is room: a copy costs the package more than its bytes do the stash */
+#define GAP_WIDEST  512u  /* the same where it pays: a copy costs the package more than its bytes do the stash */
 #define GAP_WIDE    8u
 #define PAGE        4096u
+#define DENIED_SHARE 48u  /* denied bytes, with margins and what is aligned by chance, that come to one byte of the package */
 
 struct run {
 	uint64_t start, end; /* old bytes */
+	uint64_t read;       /* of them, bytes that are read later: not those between joined runs */
 	uint32_t last;       /* position of the last reader */
 };
 
@@ -82,8 +84,9 @@ static void make_runs(struct planner *planner, uint32_t writer, uint32_t wide)
 
 		while (end < grains && planner->paint[end] == planner->paint[first])
 			end++;
-		next = (struct run){ base + first * GRAIN, base + end * GRAIN, 0 };
+		next = (struct run){ .start = base + first * GRAIN, .end = base + end * GRAIN };
 		next.end = dfota_min64(next.end, graph->old_bytes);
+		next.read = next.end - next.start;
 		first = end;
 		if (planner->paint[end - 1] == 0)
 			continue;
@@ -91,6 +94,7 @@ static void make_runs(struct planner *planner, uint32_t writer, uint32_t wide)
 		last = planner->run_count ? &planner->runs[planner->run_count - 1] : NULL;
 		if (last && joins(last, &next, wide)) {
 			last->end = next.end;
+			last->read += next.read;
 			last->last = next.last > last->last ? next.last : last->last;
 		} else {
 			planner->runs[planner->run_count++] = next;
@@ -150,7 +154,6 @@ static int deny(struct diff_plan *plan, struct diff_denial denial)
 		plan->denial_room = room;
 	}
 	plan->denials[plan->denial_count++] = denial;
-	plan->denied_bytes += denial.end - denial.start;
 	return 0;
 }
 
@@ -173,6 +176,7 @@ static int pack_runs(struct planner *planner, uint32_t writer, uint32_t position
 				at = block * DFOTA_DELTA_STASH_BLOCK;
 			}
 			if (block >= planner->blocks) {
+				planner->plan->denied_bytes += dfota_min64(run.read, run.end - run.start);
 				error = deny(planner->plan, (struct diff_denial){ position, writer,
 										  run.start,
 										  run.end });
@@ -230,11 +234,13 @@ static int open_planner(struct planner *planner, uint32_t count, uint64_t limit)
 		       : DFOTA_E_MEMORY;
 }
 
-/* What the copies take in the index, and a byte for each page that is written to the stash. */
+/* What the copies take in the index, a byte for each page that is written to the stash, and about what it takes to code
+ * the bytes that found no room.
+ */
 static uint64_t plan_price(const struct diff_plan *plan, uint32_t count)
 {
 	const struct dfota_delta_copy *copy = plan->copies;
-	uint64_t price = plan->stashed_bytes / PAGE;
+	uint64_t price = plan->stashed_bytes / PAGE + plan->denied_bytes / DENIED_SHARE;
 	uint8_t bytes[DFOTA_VARINT_MAX];
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -277,19 +283,17 @@ static int plan_make(struct diff_plan *plan, const struct diff_graph *graph, con
 	return error;
 }
 
-/* Joins copies more or less, whichever is cheapest and lets everything find room. */
+/* Joins copies more or less, whichever is cheapest. */
 int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
 		   uint64_t limit)
 {
 	int error = plan_make(plan, graph, sequence, count, limit, 0);
-	bool roomy = !error && plan->denial_count == 0 && plan->copy_count > 0; /* else more would find no room either */
 
-	for (uint32_t gap = GAP_WIDE; !error && roomy && gap <= GAP_WIDEST; gap *= 2) {
+	for (uint32_t gap = GAP_WIDE; !error && plan->copy_count > 0 && gap <= GAP_WIDEST; gap *= 2) {
 		struct diff_plan wide;
 
 		error = plan_make(&wide, graph, sequence, count, limit, gap);
-		roomy = !error && wide.denial_count == 0;
-		if (roomy && wide.price < plan->price) {
+		if (!error && wide.price < plan->price) {
 			struct diff_plan narrow = *plan;
 
 			*plan = wide;
