@@ -65,6 +65,20 @@ static void signals_catch(void)
 	(void)sigaction(SIGTERM, &action, NULL);
 }
 
+/* What flash has gone through; what is written in place is what has changed, in whole units. */
+static void written_tell(const struct dfota_updater_report *report)
+{
+	uint64_t place = report->bytes_written, all = place + report->ring_bytes + report->stash_bytes;
+	char text[3][16];
+
+	if (place == 0)
+		puts("there was nothing to write");
+	else
+		printf("%s written in place, %s to the ring, %s to the stash: %.2f bytes for each that changed\n",
+		       cli_size(place, text[0]), cli_size(report->ring_bytes, text[1]),
+		       cli_size(report->stash_bytes, text[2]), (double)all / (double)place);
+}
+
 static int apply_run(struct apply *apply)
 {
 	struct site site;
@@ -88,10 +102,9 @@ static int apply_run(struct apply *apply)
 	status = site_report("apply", &site, error, apply->json, "Nothing was changed.");
 	if (!error && !apply->json) {
 		const struct dfota_manifest *m = dfota_package_manifest(site.package);
-		char written[16];
 
-		printf("%s is %s %s now; %s written\n", apply->firmware, m->project, m->to,
-		       cli_size(site.report.bytes_written, written));
+		printf("%s is %s %s now; ", apply->firmware, m->project, m->to);
+		written_tell(&site.report);
 	}
 	site_close(&site);
 	return status;

@@ -284,9 +284,11 @@ int site_report(const char *command, const struct site *site, int error, bool js
 	const char *text = site->what ? site->what : dfota_error_text(error);
 
 	if (json) {
-		json_t *line = json_pack("{s:s,s:i,s:s,s:s,s:s*,s:I,s:b}", "event", "result", "code", code,
+		json_t *line = json_pack("{s:s,s:i,s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:b}", "event", "result", "code", code,
 					 "error", dfota_error_name(error), "text", text, "partition",
-					 partition, "writes", (json_int_t)r->writes, "started", started);
+					 partition, "writes", (json_int_t)r->writes, "in_place",
+					 (json_int_t)r->bytes_written, "ring", (json_int_t)r->ring_bytes, "stash",
+					 (json_int_t)r->stash_bytes, "started", started);
 
 		if (line)
 			(void)json_dumpf(line, stdout, JSON_COMPACT);
