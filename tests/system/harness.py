@@ -10,12 +10,14 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import termios
 import threading
 import time
 import tty
+import zipfile
 
 DEADLINE_S = 60
 PROJECT = "RG500Q-TEST"
@@ -74,6 +76,15 @@ def write_firmware(folder, version, images, project=PROJECT):
     for name, data in images.items():
         (folder / f"{name}.img").write_bytes(data)
     return folder
+
+
+def member_at(package, name):
+    """Where the bytes of a member of the zip begin in its file."""
+    with zipfile.ZipFile(package) as archive:
+        header = archive.getinfo(name).header_offset
+    data = pathlib.Path(package).read_bytes()
+    name_bytes, extra_bytes = struct.unpack_from("<HH", data, header + 26)
+    return header + 30 + name_bytes + extra_bytes
 
 
 def images(folder):

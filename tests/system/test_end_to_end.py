@@ -21,7 +21,7 @@ import unittest
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import Site, images, wait_for, write_firmware  # noqa: E402
+from harness import Site, images, member_at, wait_for, write_firmware  # noqa: E402
 from servers import Cutter, Ftp, Nginx, free_port, make_certificate  # noqa: E402
 
 DFOTAD = sys.argv.pop(2)
@@ -221,8 +221,8 @@ class Refused(Case):
 
     def test_damaged_and_truncated(self):
         data = SITE.up.read_bytes()
-        chunk, manifest = data.index(b"DFD\x01") + len(data) // 4, data.index(b'"project"')
-        cases = {"chunk": flipped(data, chunk), "manifest": flipped(data, manifest + 12),
+        chunk, manifest = data.index(b"DFD\x01") + len(data) // 4, member_at(SITE.up, "manifest.json")
+        cases = {"chunk": flipped(data, chunk), "manifest": flipped(data, manifest + 40),
                  "signature": flipped(data, data.index(b"manifest.sig") + 30), "truncated": data[:-100],
                  "half": data[:len(data) // 2], "one byte": b"P", "no zip": b"firmware " * 1000}
         for name, damaged in cases.items():

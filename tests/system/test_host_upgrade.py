@@ -555,6 +555,7 @@ class Failure(Case):
     def test_no_acknowledgements(self):
         with Peer(self.folder) as peer:
             peer.answers["AT+QFUPL"] = "\r\nCONNECT\r\n"
+            pathlib.Path(self.package).write_bytes(bytes(5 * 1024)) # no command by chance: the peer takes lines all the time
             self.fails(self.upgrade(peer, source=("--file", self.package), times=[*FAST, "--upload-timeout", "0.5"]),
                        4, -1, "uploading")
 
