@@ -156,6 +156,18 @@ static void torn(struct sim_flash *flash, const struct sim_pending *pending)
 	}
 }
 
+/* Each block is the old or the new one. */
+static void atomic(struct sim_flash *flash, const struct sim_pending *pending,
+		   enum sim_outcome outcome)
+{
+	uint32_t block = flash->flash.geometry.erase_bytes;
+
+	for (uint64_t at = 0; at < pending->bytes; at += block)
+		if (outcome == SIM_DONE || sim_random(&flash->power->random) % 2)
+			memcpy(flash->medium + pending->offset + at, pending->data + at,
+			       (size_t)dfota_min64(block, pending->bytes - at));
+}
+
 static void settle_as(struct sim_flash *flash, const struct sim_pending *pending,
 		      enum sim_outcome outcome)
 {
@@ -166,6 +178,10 @@ static void settle_as(struct sim_flash *flash, const struct sim_pending *pending
 		if (outcome == SIM_DONE || outcome == SIM_UNSTABLE ||
 		    sim_random(&flash->power->random) % 2)
 			done(flash, pending);
+		return;
+	}
+	if (flash->flash.geometry.flags & DFOTA_FLASH_ATOMIC_BLOCK) {
+		atomic(flash, pending, outcome);
 		return;
 	}
 	switch (outcome) {

@@ -105,6 +105,22 @@ static bool erased_here(const struct sim_flash *flash, uint64_t offset, size_t b
 	return true;
 }
 
+/* Whole blocks: what is not given reads as erased. */
+static bool write_blocks(struct sim_flash *flash, uint64_t offset, const void *data, size_t bytes)
+{
+	const struct dfota_flash_geometry *geometry = &flash->flash.geometry;
+	size_t whole =
+	    (size_t)(dfota_ceil_div64(bytes, geometry->erase_bytes) * geometry->erase_bytes);
+	uint8_t *blocks = sim_alloc(whole);
+	bool cut;
+
+	memset(blocks, geometry->erased_value, whole);
+	memcpy(blocks, data, bytes);
+	cut = operation(flash, SIM_WRITE, offset, blocks, whole);
+	free(blocks);
+	return cut;
+}
+
 /* The caller is told nothing of the bit. */
 static int write_flipped(struct sim_flash *flash, uint64_t offset, const void *data, size_t bytes)
 {
@@ -113,7 +129,10 @@ static int write_flipped(struct sim_flash *flash, uint64_t offset, const void *d
 
 	memcpy(flipped, data, bytes);
 	(void)flips(flash, SIM_WRITE, flipped, bytes);
-	cut = operation(flash, SIM_WRITE, offset, flipped, bytes);
+	if (flash->flash.geometry.flags & DFOTA_FLASH_ATOMIC_BLOCK)
+		cut = write_blocks(flash, offset, flipped, bytes);
+	else
+		cut = operation(flash, SIM_WRITE, offset, flipped, bytes);
 	free(flipped);
 	return cut ? DFOTA_E_WRITE : 0;
 }
@@ -125,6 +144,11 @@ static int sim_write(void *context, uint64_t offset, const void *data, size_t by
 
 	if (flash->power->off)
 		return DFOTA_E_WRITE;
+	if ((geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK) &&
+	    (offset % geometry->erase_bytes != 0 ||
+	     offset + dfota_ceil_div64(bytes, geometry->erase_bytes) * geometry->erase_bytes >
+		 flash->capacity))
+		return DFOTA_E_WRITE;
 	if ((geometry->flags & DFOTA_FLASH_NEEDS_ERASE) && !erased_here(flash, offset, bytes))
 		return DFOTA_E_WRITE;
 	flash->last_write_offset = offset;
@@ -132,9 +156,12 @@ static int sim_write(void *context, uint64_t offset, const void *data, size_t by
 		if (flash->faults[SIM_WRITE].flip)
 			return write_flipped(flash, offset, data, bytes);
 		/* Half of it may be there. */
-		sim_pend(flash, SIM_WRITE, offset, data, bytes / 2);
+		if (!(geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK))
+			sim_pend(flash, SIM_WRITE, offset, data, bytes / 2);
 		return DFOTA_E_WRITE;
 	}
+	if (geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK)
+		return write_blocks(flash, offset, data, bytes) ? DFOTA_E_WRITE : 0;
 	return operation(flash, SIM_WRITE, offset, data, bytes) ? DFOTA_E_WRITE : 0;
 }
 

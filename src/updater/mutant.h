@@ -19,7 +19,12 @@ enum updater_mutant {
 	UPDATER_MUTANT_TWO_BLOCKS,	/* journal of two blocks */
 	UPDATER_MUTANT_NO_REFRESH,	/* the newest record is not written again after a restart */
 	UPDATER_MUTANT_SKIP_IF_RIGHT,	/* a unit that reads well is not written */
-	UPDATER_MUTANT_END_ONCE,	/* COMMIT and ABANDONED are written once */
+	UPDATER_MUTANT_ALL_AT_ONCE,	/* steps of one unit do without the ring on any flash */
+	UPDATER_MUTANT_NEVER_NEW, /* a unit that may have been changed at once counts as the old one
+				   */
+	UPDATER_MUTANT_NO_READ_BACK, /* what was written is not compared */
+	UPDATER_MUTANT_NO_DIGEST,    /* what was decoded is not compared with its digest */
+	UPDATER_MUTANT_END_ONCE,     /* COMMIT and ABANDONED are written once */
 };
 
 #ifdef UPDATER_MUTANT

@@ -10,6 +10,8 @@
  */
 #include "engine.h"
 
+#define AT_ONCE_TRIES 3u
+
 static int unit_compare(struct engine *e, uint32_t unit)
 {
 	struct partition *p = &e->part;
@@ -46,7 +48,7 @@ static int flush(struct engine *e)
 			    MUTANT(NO_FLUSH_UNITS) ? 0 : dfota_flash_flush(e->part.flash));
 }
 
-static int units_write_together(struct engine *e)
+static int units_write(struct engine *e)
 {
 	struct partition *p = &e->part;
 	int error = 0;
@@ -54,12 +56,25 @@ static int units_write_together(struct engine *e)
 	for (uint32_t u = 0; !error && u < updater_units(p); u++)
 		if (updater_changed(p, u))
 			error = unit_write(e, u);
-	if (!error)
-		error = flush(e);
+	return error ? error : flush(e);
+}
+
+static int units_compare(struct engine *e)
+{
+	struct partition *p = &e->part;
+	int error = 0;
+
 	for (uint32_t u = 0; !error && u < updater_units(p); u++)
 		if (updater_changed(p, u))
-			error = updater_fail(e, DFOTA_WHERE_PARTITION, unit_compare(e, u));
+			error = unit_compare(e, u);
 	return error;
+}
+
+static int units_write_together(struct engine *e)
+{
+	int error = units_write(e);
+
+	return error ? error : updater_fail(e, DFOTA_WHERE_PARTITION, units_compare(e));
 }
 
 static uint32_t last_changed(const struct partition *p)
@@ -101,6 +116,39 @@ static int direct_do(struct engine *e)
 	if (!error)
 		error = updater_rest_prove(e);
 	return error ? error : units_write_together(e);
+}
+
+/* On flash that changes units atomically a step that changes one unit needs no ring: that unit is
+ * whole, old or new. */
+static bool changes_at_once(const struct engine *e)
+{
+	const struct dfota_flash_geometry *geometry = &e->part.flash->geometry;
+	uint64_t changed = e->part.step.changed_units;
+
+	return (changed & (changed - 1)) == 0 &&
+	       (MUTANT(ALL_AT_ONCE) || ((geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK) &&
+					geometry->erase_bytes == e->part.delta.header.unit_bytes));
+}
+
+/* What was written badly is written again while the new bytes are at hand: there is no other copy
+ * of them. */
+static int at_once_do(struct engine *e)
+{
+	int error = updater_partition_decode(e);
+
+	if (!error)
+		error = updater_rest_prove(e);
+	if (error)
+		return error;
+	updater_partition_gone(e);
+	for (unsigned i = 0; i < AT_ONCE_TRIES; i++) {
+		error = units_write(e);
+		if (!error)
+			error = units_compare(e);
+		if (error != DFOTA_E_READBACK)
+			break;
+	}
+	return updater_fail(e, DFOTA_WHERE_PARTITION, error);
 }
 
 static int redo_do(struct engine *e, const struct journal *left)
@@ -160,27 +208,54 @@ static bool is_prepared(const struct journal *left)
 	return left->phase == DFOTA_PHASE_PREPARED || left->phase == DFOTA_PHASE_UNIT;
 }
 
-/* A DIRECT step may have begun to write once its copies were made, without a record of it. */
+/* A DIRECT step, or one that changes a unit at once, may have begun to write once its copies were
+ * made, without a record of it.
+ */
 bool updater_step_untouched(const struct engine *e)
 {
 	struct journal left = left_here(e);
 
 	if (!e->resuming)
 		return true;
-	if (e->part.step.kind == DFOTA_STEP_REDO)
+	if (e->part.step.kind == DFOTA_STEP_REDO && !changes_at_once(e))
 		return !is_prepared(&left);
 	return e->part.step.copies > 0 && left.phase == DFOTA_PHASE_NONE;
+}
+
+/* Whether the one unit of the step in flight was changed before power went. Nothing is unstable
+ * behind an atomic change. */
+static int at_once_resume(struct engine *e)
+{
+	uint8_t sha256[DFOTA_SHA256_BYTES];
+	int error =
+	    updater_range_digest(e, e->part.flash, e->part.offset, e->part.new_bytes, true, sha256);
+
+	if (error)
+		return error;
+	if (MUTANT(NEVER_NEW) || memcmp(sha256, e->part.step.target, UPDATER_DIGEST_PART) != 0)
+		return at_once_do(e);
+	updater_partition_gone(e);
+	return 0;
+}
+
+static int write_do(struct engine *e, const struct journal *left, bool resuming)
+{
+	if (e->part.step.kind != DFOTA_STEP_REDO)
+		return direct_do(e);
+	if (!changes_at_once(e))
+		return redo_do(e, left);
+	return resuming ? at_once_resume(e) : at_once_do(e);
 }
 
 static int written_step_do(struct engine *e)
 {
 	struct journal left = left_here(e);
-	bool redo = e->part.step.kind == DFOTA_STEP_REDO;
+	bool redo = e->part.step.kind == DFOTA_STEP_REDO, resuming = e->resuming;
 	bool stashed = left.phase != DFOTA_PHASE_NONE;
 	bool prepared = is_prepared(&left), untouched = updater_step_untouched(e);
 	int error;
 
-	if (prepared && !redo)
+	if (prepared && (!redo || changes_at_once(e)))
 		return updater_fail(e, DFOTA_WHERE_JOURNAL, DFOTA_E_INTERNAL);
 	e->resuming = false;
 	if (untouched) {
@@ -190,7 +265,7 @@ static int written_step_do(struct engine *e)
 	}
 	error = copies_do(e, stashed);
 	if (!error)
-		error = redo ? redo_do(e, &left) : direct_do(e);
+		error = write_do(e, &left, resuming);
 	return error ? error : updater_journal_put(e, DFOTA_PHASE_DONE, 0);
 }
 

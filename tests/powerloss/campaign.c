@@ -119,7 +119,7 @@ static void explore(struct campaign *campaign)
 /* NAME-MEDIUM:SEED/cut/cut... */
 static void replay(struct campaign *campaign)
 {
-	static const char *const media[MEDIUM_COUNT] = { "-file:", "-block:", "-nand:" };
+	static const char *const media[MEDIUM_COUNT] = { "-file:", "-block:", "-nand:", "-ubi:" };
 	uint64_t seed = 0;
 
 	campaign->shape = campaign->replay;

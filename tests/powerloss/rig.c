@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The simulated device: three media, traced operations, boots with memory full of garbage.
+ * The simulated device: four media, traced operations, boots with memory full of garbage.
  */
 #include "rig.h"
 
@@ -110,6 +110,10 @@ static struct dfota_flash_geometry geometry_of(enum shape_medium medium, uint32_
 		geometry.erase_bytes = erase_bytes;
 		geometry.erased_value = 0xff;
 		geometry.flags = DFOTA_FLASH_NEEDS_ERASE;
+	} else if (medium == MEDIUM_UBI) {
+		geometry.erase_bytes = erase_bytes;
+		geometry.erased_value = 0xff;
+		geometry.flags = DFOTA_FLASH_ATOMIC_BLOCK;
 	}
 	geometry.size_bytes = medium == MEDIUM_FILE ? 0 : size_bytes;
 	return geometry;

@@ -534,7 +534,7 @@ static void kinds_check(const struct upgrade *upgrade)
 void upgrade_make(struct upgrade *upgrade, const struct shape *shape, enum shape_medium medium,
 		  uint64_t seed, const char *folder)
 {
-	static const char *const media[MEDIUM_COUNT] = { "file", "block", "nand" };
+	static const char *const media[MEDIUM_COUNT] = { "file", "block", "nand", "ubi" };
 	struct dfota_pkgbuild *build;
 	char key[128];
 
