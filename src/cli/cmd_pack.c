@@ -86,9 +86,10 @@ static int partition_pack(struct pack *pack, struct dfota_pkgbuild *build, uint3
 	}
 	if (!error) {
 		memory = dfota_updater_partition_memory(&delta.header);
-		error = dfota_pkgbuild_add(build, name, &delta, old_image.data, new_image.data, memory);
+		error =
+		    dfota_pkgbuild_add(build, name, &delta, old_image.data, new_image.data, memory);
 		pack->delta_bytes[index] =
-			dfota_delta_index_bytes(&delta.header) + delta.header.chunk_bytes;
+		    dfota_delta_index_bytes(&delta.header) + delta.header.chunk_bytes;
 	}
 	pack->weight_done += pack->weight_now;
 	dfota_delta_image_free(&delta);
@@ -115,7 +116,8 @@ static const char *partition_missing(const struct dfota_firmware *a, const struc
 	return NULL;
 }
 
-/* Both folders must be of one project and have the same partitions: a package has no way to add or drop one. */
+/* Both folders must be of one project and have the same partitions: a package has no way to add or
+ * drop one. */
 static int folders_match(const struct pack *pack)
 {
 	const struct dfota_firmware *a = &pack->old_firmware, *b = &pack->new_firmware;
@@ -127,14 +129,16 @@ static int folders_match(const struct pack *pack)
 		return DFOTA_E_VERSION;
 	}
 	if (strcmp(a->version, b->version) == 0) {
-		cli_error("pack", "both folders say version %s: give the new one its own in firmware.ini",
+		cli_error("pack",
+			  "both folders say version %s: give the new one its own in firmware.ini",
 			  a->version);
 		return DFOTA_E_VERSION;
 	}
 	lone = partition_missing(a, b);
 	lone = lone ? lone : partition_missing(b, a);
 	if (lone) {
-		cli_error("pack", "the folders do not have the same partitions: %s.img is in one only",
+		cli_error("pack",
+			  "the folders do not have the same partitions: %s.img is in one only",
 			  lone);
 		return DFOTA_E_MANIFEST;
 	}
@@ -177,8 +181,10 @@ static int package_write(struct pack *pack)
 	if (!error) {
 		error = dfota_pkgbuild_finish(build, pack->key);
 		if (error == DFOTA_E_UNTRUSTED || error == DFOTA_E_NOT_FOUND)
-			cli_error("pack", "%s holds no readable Ed25519 private key; no package was written",
-				  pack->key);
+			cli_error(
+			    "pack",
+			    "%s holds no readable Ed25519 private key; no package was written",
+			    pack->key);
 		else if (error)
 			cli_error("pack", "%s: %s; no package was written", pack->output,
 				  dfota_error_text(error));
@@ -194,7 +200,8 @@ static void on_check(void *context, enum dfota_updater_event event, int64_t a, i
 		progress_update(context, (uint64_t)a);
 }
 
-/* The device's own checks and rehearsal against OLD: a package that fails them never leaves here. */
+/* The device's own checks and rehearsal against OLD: a package that fails them never leaves here.
+ */
 static int package_check(struct pack *pack, struct dfota_updater_report *ret_report)
 {
 	struct site site;
@@ -206,15 +213,16 @@ static int package_check(struct pack *pack, struct dfota_updater_report *ret_rep
 		site.dry_area.limit = UINT64_MAX; /* the device's space is not ours */
 		site.config.hooks.event = on_check;
 		site.config.hooks.context = &pack->progress;
-		error = dfota_updater_check(&site.config, site.memory, site.memory_bytes, &site.report);
+		error =
+		    dfota_updater_check(&site.config, site.memory, site.memory_bytes, &site.report);
 	}
 	*ret_report = site.report;
 	progress_finish(&pack->progress);
 	if (error) {
 		(void)unlink(pack->output);
 		cli_error("pack", "the package does not upgrade %s (%s%s%s) and was removed",
-			  pack->old_folder, dfota_error_text(error), *site.report.partition ? ", " : "",
-			  site.report.partition);
+			  pack->old_folder, dfota_error_text(error),
+			  *site.report.partition ? ", " : "", site.report.partition);
 	}
 	site_close(&site);
 	return error;
@@ -226,12 +234,12 @@ static void row_print(const struct pack *pack, const char *name, uint64_t full, 
 	double share = full ? 100.0 * (double)delta / (double)full : 0.0;
 
 	if (pack->json)
-		printf("{\"event\":\"partition\",\"name\":\"%s\",\"new\":%" PRIu64 ",\"delta\":%" PRIu64
-		       "}\n",
+		printf("{\"event\":\"partition\",\"name\":\"%s\",\"new\":%" PRIu64
+		       ",\"delta\":%" PRIu64 "}\n",
 		       name, full, delta);
 	else
-		printf("  %-10s %12s -> %12s  %7.3f %%\n", name, cli_size(full, a), cli_size(delta, b),
-		       share);
+		printf("  %-10s %12s -> %12s  %7.3f %%\n", name, cli_size(full, a),
+		       cli_size(delta, b), share);
 }
 
 static void package_print(const struct pack *pack, const struct dfota_updater_report *report)
@@ -245,20 +253,24 @@ static void package_print(const struct pack *pack, const struct dfota_updater_re
 		printf("%s: %s %s -> %s\n", pack->output, f->project, pack->old_firmware.version,
 		       f->version);
 	for (uint32_t i = 0; i < f->partition_count; i++) {
-		row_print(pack, f->partitions[i].name, f->partitions[i].bytes, pack->delta_bytes[i]);
+		row_print(pack, f->partitions[i].name, f->partitions[i].bytes,
+			  pack->delta_bytes[i]);
 		total += f->partitions[i].bytes;
 	}
 	(void)stat(pack->output, &status); /* just written; 0 would be seen */
 	if (pack->json) {
-		printf("{\"event\":\"result\",\"code\":0,\"project\":\"%s\",\"from\":\"%s\",\"to\":\"%s\","
-		       "\"full\":%" PRIu64 ",\"bytes\":%lld,\"memory\":%" PRIu64 ",\"area\":%" PRIu64 "}\n",
+		printf("{\"event\":\"result\",\"code\":0,\"project\":\"%s\",\"from\":\"%s\",\"to\":"
+		       "\"%s\","
+		       "\"full\":%" PRIu64 ",\"bytes\":%lld,\"memory\":%" PRIu64
+		       ",\"area\":%" PRIu64 "}\n",
 		       f->project, pack->old_firmware.version, f->version, total,
 		       (long long)status.st_size, report->memory_bytes, report->area_bytes);
 		return;
 	}
 	row_print(pack, "package", total, (uint64_t)status.st_size);
 	if (pack->check)
-		printf("  rehearsed against %s; the module needs %s of work memory and an area of %s\n",
+		printf("  rehearsed against %s; the module needs %s of work memory and an area of "
+		       "%s\n",
 		       pack->old_folder, cli_size(report->memory_bytes, memory),
 		       cli_size(report->area_bytes, area));
 }
@@ -305,13 +317,16 @@ static bool threads_get(const char *text, unsigned *ret)
 	return true;
 }
 
+#define UNIT_ATOMIC (128u << 10) /* where --segment says nothing */
+
 int cmd_pack(int argc, char **argv)
 {
-	enum { SEGMENT = 256, STASH, THREADS, NO_CHECK };
+	enum { SEGMENT = 256, ATOMIC, STASH, THREADS, NO_CHECK };
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
 		{ "key", required_argument, NULL, 'k' },
 		{ "segment", required_argument, NULL, SEGMENT },
+		{ "atomic", no_argument, NULL, ATOMIC },
 		{ "stash-limit", required_argument, NULL, STASH },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "no-check", no_argument, NULL, NO_CHECK },
@@ -320,22 +335,41 @@ int cmd_pack(int argc, char **argv)
 		{ 0 },
 	};
 	static struct pack pack; /* large */
-	bool good = true;
+	bool good = true, atomic = false;
 	int option;
 
 	pack.check = true;
 	pack.options.stash_limit = DFOTA_DIFF_STASH_DEFAULT;
 	while ((option = getopt_long(argc, argv, "o:k:h", options, NULL)) != -1) {
 		switch (option) {
-		case 'o': pack.output = optarg; break;
-		case 'k': pack.key = optarg; break;
-		case 'j': pack.json = true; break;
-		case SEGMENT: good = bytes32(optarg, &pack.options.unit_bytes); break;
-		case STASH: good = cli_bytes(optarg, &pack.options.stash_limit); break;
-		case THREADS: good = threads_get(optarg, &pack.options.threads); break;
-		case NO_CHECK: pack.check = false; break;
-		case 'h': return cli_help(argv[0]);
-		default: return cli_usage(argv[0], "see the usage");
+		case 'o':
+			pack.output = optarg;
+			break;
+		case 'k':
+			pack.key = optarg;
+			break;
+		case 'j':
+			pack.json = true;
+			break;
+		case SEGMENT:
+			good = bytes32(optarg, &pack.options.unit_bytes);
+			break;
+		case ATOMIC:
+			atomic = true;
+			break;
+		case STASH:
+			good = cli_bytes(optarg, &pack.options.stash_limit);
+			break;
+		case THREADS:
+			good = threads_get(optarg, &pack.options.threads);
+			break;
+		case NO_CHECK:
+			pack.check = false;
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
 		}
 		if (!good)
 			return cli_usage(argv[0], "\"%s\" is out of range", optarg);
@@ -344,6 +378,10 @@ int cmd_pack(int argc, char **argv)
 	    (pack.options.unit_bytes < DFOTA_DELTA_UNIT_MIN || pack.options.unit_bytes % 512 ||
 	     pack.options.unit_bytes > DFOTA_DELTA_UNIT_MAX))
 		return cli_usage(argv[0], "--segment must be a multiple of 512 bytes, 512 to 4M");
+	if (atomic && pack.options.unit_bytes == 0)
+		pack.options.unit_bytes = UNIT_ATOMIC;
+	if (atomic)
+		pack.options.segment_bytes = pack.options.unit_bytes;
 	if (argc - optind != 2 || !pack.output || !pack.key)
 		return cli_usage(argv[0], "give folders OLD and NEW, --output and --key");
 	pack.old_folder = argv[optind];

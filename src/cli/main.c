@@ -19,17 +19,22 @@ struct command {
 
 static const struct command commands[] = {
 	{ "keygen", cmd_keygen, "NAME", "make a signing key: NAME.key (secret) and NAME.pub",
-	  "Neither file is ever overwritten. Keep NAME.key where packages are built, put NAME.pub into modules.\n" },
+	  "Neither file is ever overwritten. Keep NAME.key where packages are built, put NAME.pub "
+	  "into modules.\n" },
 	{ "pack", cmd_pack, "OLD NEW -o PKG --key NAME.key [options]",
 	  "build the package that leads from firmware folder OLD to NEW",
 	  "  -o, --output PKG       the package to write\n"
 	  "  -k, --key FILE         Ed25519 private key to sign with\n"
-	  "      --segment BYTES    unit written at once, an erase block where there is one (128K)\n"
+	  "      --segment BYTES    unit written at once, an erase block where there is one "
+	  "(128K)\n"
+	  "      --atomic           code each unit by itself: flash that changes units atomically "
+	  "needs no ring\n"
 	  "      --stash-limit BYTES  most that the module must set aside for old data (1M)\n"
 	  "      --threads N        0 = all processors (0); the package does not depend on it\n"
 	  "      --no-check         do not rehearse the finished package against OLD\n"
 	  "      --json             one JSON object per line instead of the table\n" },
-	{ "inspect", cmd_inspect, "PKG [--trust NAME.pub] [--json]", "show what is inside a package",
+	{ "inspect", cmd_inspect, "PKG [--trust NAME.pub] [--json]",
+	  "show what is inside a package",
 	  "  -t, --trust FILE       check the signature too\n"
 	  "      --json             one JSON object\n" },
 	{ "verify", cmd_verify, "PKG --firmware DIR --trust NAME.pub [--json]",
@@ -59,8 +64,10 @@ static const struct command commands[] = {
 	  "      --expect-version V version that the module must tell in the end (the package's)\n"
 	  "      --answer-timeout S for the module's first answer (20)\n"
 	  "      --command-timeout S  for every other answer (5)\n"
-	  "      --news-timeout S   for the port to come back, and for a report of the upgrade (90)\n"
-	  "      --settle S         for a report that contradicts what seems final (a sixth of that)\n"
+	  "      --news-timeout S   for the port to come back, and for a report of the upgrade "
+	  "(90)\n"
+	  "      --settle S         for a report that contradicts what seems final (a sixth of "
+	  "that)\n"
 	  "      --upload-timeout S   without progress of the upload (20)\n"
 	  "      --download-timeout S from the request to the end of the download (3600)\n"
 	  "      --json             events as JSON\n" },
@@ -175,11 +182,13 @@ const char *cli_size(uint64_t bytes, char *buffer)
 
 static void overview(FILE *to)
 {
-	fputs("Usage: dfota COMMAND ...\n\nDelta firmware upgrades: build packages, try them, drive modules.\n\n",
+	fputs("Usage: dfota COMMAND ...\n\nDelta firmware upgrades: build packages, try them, "
+	      "drive modules.\n\n",
 	      to);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n`dfota COMMAND --help` tells the options. Exit codes: 0 done, 1 failed, 2 bad usage,\n"
+	fputs("\n`dfota COMMAND --help` tells the options. Exit codes: 0 done, 1 failed, 2 bad "
+	      "usage,\n"
 	      "3 package or key not trusted, 4 no answer in time.\n",
 	      to);
 }
