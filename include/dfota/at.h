@@ -66,7 +66,8 @@ struct dfota_at_config {
 };
 
 /* Receives an upload. `data` may be called with any split. Returning non-zero keeps swallowing and ends with
- * that CME code. `end` is called once, with the bytes kept and the checksum; it may return a CME code.
+ * that CME code. `end` is called once, with the bytes received and the checksum; it may say lines of its own with
+ * dfota_at_line and may return a CME code.
  */
 struct dfota_at_sink {
 	int (*data)(void *context, const uint8_t *bytes, size_t count);
@@ -120,7 +121,7 @@ struct dfota_at {
 	struct dfota_source source;
 	uint64_t data_size, data_done, data_timeout_ms, data_last_ms;
 	struct dfota_at_checksum data_sum;
-	uint8_t escape_count; /* '+' after a guard time, not yet known to be data */
+	uint8_t escape_count; /* '+' after a guard time, not yet known to be +++ */
 	bool ack, connect_out; /* CONNECT has left the engine */
 	int data_error;
 	char data_name[24];
@@ -162,13 +163,19 @@ void dfota_at_line(struct dfota_at *at, const char *format, ...)
  * sink; a time-out, even with nothing received, is a normal end, as on real modules: what came is kept).
  * The 0xFF that hosts pad the last block with are ignored like all bytes before an "AT", and so is the line feed
  * behind the command's S3: it belongs to the line when it comes before CONNECT went out, or from a host
- * whose line before ended with one too. Acknowledgements that come due together are one piece. Download: CONNECT, the source's
- * `size` bytes as the port takes them, then `<name>: <size>,<checksum>` and OK.
+ * whose line before ended with one too. Acknowledgements that come due together are one piece. A `name` of NULL leaves the
+ * last line to the sink's `end`. Download: CONNECT, the source's `size` bytes as the port takes them, then
+ * `<name>: <size>,<checksum>` and OK. Read: `CONNECT <size>`, the bytes, OK. `+++` with guard time ends both early, with what
+ * went out; other bytes that come meanwhile wait with the caller.
  */
 void dfota_at_upload(struct dfota_at *at, const char *name, uint64_t size, uint64_t timeout_ms,
 		     bool ack, const struct dfota_at_sink *sink);
 void dfota_at_download(struct dfota_at *at, const char *name, uint64_t size,
 		       const struct dfota_source *source);
+void dfota_at_read(struct dfota_at *at, uint64_t size, const struct dfota_source *source);
+
+/* The last command line that was executed, without its AT; for whoever must know what an answer belongs to. */
+const char *dfota_at_last_line(const struct dfota_at *at);
 
 /* Adds bytes to the checksum, which starts zeroed. Any split gives the same. */
 void dfota_at_checksum_add(struct dfota_at_checksum *checksum, const uint8_t *bytes, size_t count);

@@ -121,14 +121,18 @@ size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, u
 	size_t taken = 0;
 
 	dfota_at_tick(at, now_ms);
-	while (taken < count && at->mode != AT_DOWNLOAD && at->output_bytes <= AT_OUTPUT_BUSY &&
+	while (taken < count && at->output_bytes <= AT_OUTPUT_BUSY &&
 	       at->piece_count <= AT_PIECES_BUSY) {
-		if (at->mode == AT_UPLOAD && line_feed_take(at, bytes[taken]))
+		if (at->mode == AT_COMMAND)
+			command_take(at, bytes[taken++]);
+		else if (line_feed_take(at, bytes[taken]))
 			taken++;
 		else if (at->mode == AT_UPLOAD)
 			taken += at_data_input(at, bytes + taken, count - taken);
+		else if (at_data_escape(at, bytes[taken]))
+			taken++;
 		else
-			command_take(at, bytes[taken++]);
+			break; /* of the next command, which waits */
 	}
 	return taken;
 }
@@ -136,4 +140,9 @@ size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, u
 bool dfota_at_in_data(const struct dfota_at *at)
 {
 	return at->mode != AT_COMMAND;
+}
+
+const char *dfota_at_last_line(const struct dfota_at *at)
+{
+	return at->last_line;
 }

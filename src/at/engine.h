@@ -29,7 +29,7 @@ void at_piece_end(struct dfota_at *at);
 void at_put(struct dfota_at *at, const void *bytes, size_t count);
 /* Final result code for what a handler returned (OK, ERROR or a CME code). */
 void at_final(struct dfota_at *at, int result);
-void at_connect(struct dfota_at *at);
+void at_connect(struct dfota_at *at, const char *words);
 
 /* line.c: the line in at->line; ends with a final result code or in data mode. */
 void at_execute(struct dfota_at *at);
@@ -41,6 +41,8 @@ void at_defaults(struct dfota_at *at);
 size_t at_data_input(struct dfota_at *at, const uint8_t *bytes, size_t count);
 /* Fills at most max bytes of a download; ends it when all went out. */
 size_t at_data_output(struct dfota_at *at, uint8_t *buffer, size_t max);
+/* A byte that comes during a download: true when it may belong to a +++ and is taken. */
+bool at_data_escape(struct dfota_at *at, uint8_t byte);
 void at_data_tick(struct dfota_at *at);
 /* Milliseconds until at_data_tick has something to do. */
 uint64_t at_data_wait(const struct dfota_at *at);

@@ -121,9 +121,9 @@ void at_final(struct dfota_at *at, int result)
 	at_piece_end(at);
 }
 
-void at_connect(struct dfota_at *at)
+void at_connect(struct dfota_at *at, const char *words)
 {
-	put_result(at, "CONNECT", 1);
+	put_result(at, words, 1);
 	at_piece_end(at);
 }
 
@@ -254,8 +254,7 @@ size_t dfota_at_output(struct dfota_at *at, uint8_t *buffer, size_t max, uint64_
 uint64_t dfota_at_tick(struct dfota_at *at, uint64_t now_ms)
 {
 	at->now_ms = now_ms;
-	if (at->mode == AT_UPLOAD)
-		at_data_tick(at);
+	at_data_tick(at);
 	return dfota_min64(urc_wait(at), at_data_wait(at));
 }
 

@@ -181,6 +181,39 @@ HANDLER(download)
 	return DFOTA_AT_DATA;
 }
 
+/* +GET=<size> */
+HANDLER(get)
+{
+	struct rig *rig = rig_of(at);
+	const struct dfota_source source = { source_read, rig };
+
+	(void)context;
+	rig->runs++;
+	dfota_at_read(at, request->params[0].number, &source);
+	return DFOTA_AT_DATA;
+}
+
+static int put_end(void *context, uint64_t received, uint16_t checksum)
+{
+	struct rig *rig = context;
+
+	(void)checksum;
+	dfota_at_line(&rig->at, "+PUT: %llu,%zu", (unsigned long long)received, rig->file_bytes);
+	return rig->end_code;
+}
+
+/* +PUT=<size>: the sink says the last line. */
+HANDLER(put)
+{
+	struct rig *rig = rig_of(at);
+	const struct dfota_at_sink sink = { sink_data, put_end, rig };
+
+	(void)context;
+	rig->runs++;
+	dfota_at_upload(at, NULL, request->params[0].number, 5000, false, &sink);
+	return DFOTA_AT_DATA;
+}
+
 #define T (1u << DFOTA_AT_TEST)
 #define R (1u << DFOTA_AT_READ)
 #define W (1u << DFOTA_AT_WRITE)
@@ -193,7 +226,8 @@ static const struct dfota_at_command commands[] = {
 	{ "+READ", R, show },	    { "+FAIL", W | X, refuse },
 	{ "+SILENT", X, silent },   { "+TALK", W, talk },
 	{ "+URC", X, urc },	    { "+UP", W, upload },
-	{ "+DOWN", W, download },   { "*P-Q_R.S/T:U!V%W1", X, show },
+	{ "+DOWN", W, download },   { "+GET", W, get },
+	{ "+PUT", W, put },	    { "*P-Q_R.S/T:U!V%W1", X, show },
 };
 
 const struct dfota_at_config rig_config = {

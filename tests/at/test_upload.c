@@ -326,6 +326,25 @@ static void test_an_upload_ends_its_line_and_follows_v_and_q(void **state)
 	rig_free(rig);
 }
 
+static void test_a_sink_may_say_the_last_line_itself(void **state)
+{
+	struct rig *rig = rig_new(FEED_ALL);
+
+	(void)state;
+	rig_say(rig, "AT+PUT=5\rabcde");
+	rig_expect(rig, LINES("CONNECT") LINES("+PUT: 5,5") OK);
+	rig_say(rig, "AT+PUT=5\rabc");
+	rig_pass(rig, 4999);
+	rig_expect(rig, LINES("CONNECT"));
+	rig_pass(rig, 1);
+	assert_int_equal(rig->piece_count, 1); /* line and result in one write */
+	rig_expect(rig, LINES("+PUT: 3,8") OK);
+	rig->end_code = 409;
+	rig_say(rig, "AT+PUT=1\rx");
+	rig_expect(rig, LINES("CONNECT") LINES("+PUT: 1,9") LINES("+CME ERROR: 409"));
+	rig_free(rig);
+}
+
 static void test_the_checksum_is_the_same_for_any_split(void **state)
 {
 	static const struct {
@@ -368,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_a_sink_that_fails_swallows_the_rest_and_tells_its_code),
 		cmocka_unit_test(test_an_end_that_fails_tells_its_code),
 		cmocka_unit_test(test_an_upload_ends_its_line_and_follows_v_and_q),
+		cmocka_unit_test(test_a_sink_may_say_the_last_line_itself),
 		cmocka_unit_test(test_the_checksum_is_the_same_for_any_split),
 	};
 
