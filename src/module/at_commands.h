@@ -26,6 +26,15 @@ AT_HANDLER(at_pin);
 AT_HANDLER(at_power_off);
 AT_HANDLER(at_character_set);
 
+AT_HANDLER(at_urc_port);
+AT_HANDLER(at_urc_switch);
+
+/* at_network.c */
+AT_HANDLER(at_registration);
+AT_HANDLER(at_signal);
+/* Tells hosts that have asked for it: functionality is another. */
+void at_registration_changed(struct daemon *daemon);
+
 /* at_fota.c */
 AT_HANDLER(at_fota);
 
@@ -35,6 +44,16 @@ AT_HANDLER(at_file_list);
 AT_HANDLER(at_file_upload);
 AT_HANDLER(at_file_download);
 AT_HANDLER(at_file_delete);
+
+/* at_handles.c */
+AT_HANDLER(at_handle_open);
+AT_HANDLER(at_handle_read);
+AT_HANDLER(at_handle_write);
+AT_HANDLER(at_handle_seek);
+AT_HANDLER(at_handle_position);
+AT_HANDLER(at_handle_truncate);
+AT_HANDLER(at_handle_flush);
+AT_HANDLER(at_handle_close);
 
 /* at_contexts.c */
 AT_HANDLER(at_context_define);

@@ -2,7 +2,6 @@
  *
  * File commands of the user file system: AT+QFLDS, QFLST, QFUPL, QFDWL, QFDEL. Row A7.
  */
-#include <errno.h>
 #include <unistd.h>
 
 #include "at_commands.h"
@@ -129,20 +128,8 @@ AT_HANDLER(at_file_upload)
 static int download_read(void *context, uint64_t offset, void *buffer, size_t bytes)
 {
 	const struct daemon *daemon = context;
-	char *to = buffer;
 
-	while (bytes > 0) {
-		ssize_t got = pread(daemon->download, to, bytes, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return DFOTA_E_READ;
-		to += got;
-		offset += (uint64_t)got;
-		bytes -= (size_t)got;
-	}
-	return 0;
+	return ufs_read_file(daemon->download, offset, buffer, bytes);
 }
 
 AT_HANDLER(at_file_download)
@@ -171,6 +158,11 @@ AT_HANDLER(at_file_download)
 	return DFOTA_AT_DATA;
 }
 
+static int delete_one(struct daemon *daemon, const char *name)
+{
+	return handles_has(&daemon->handles, name) ? UFS_IN_USE : ufs_delete(&daemon->ufs, name);
+}
+
 AT_HANDLER(at_file_delete)
 {
 	struct daemon *daemon = context;
@@ -188,10 +180,10 @@ AT_HANDLER(at_file_delete)
 		return UFS_INVALID_VALUE;
 	if (strcmp(text, "*") != 0 && strcmp(text, "UFS:*") != 0) {
 		code = ufs_name(text, name);
-		return code ? code : ufs_delete(&daemon->ufs, name);
+		return code ? code : delete_one(daemon, name);
 	}
 	code = ufs_list(&daemon->ufs, entries, &count);
 	for (uint32_t i = 0; !code && i < count; i++)
-		code = ufs_delete(&daemon->ufs, entries[i].name);
+		code = delete_one(daemon, entries[i].name);
 	return code;
 }

@@ -61,6 +61,6 @@ AT_HANDLER(at_card)
 	const struct daemon *daemon = context;
 
 	if (request->form != DFOTA_AT_TEST)
-		dfota_at_line(at, "+QCCID: %s", daemon->config.iccid);
+		dfota_at_line(at, "%s: %s", request->name, daemon->config.iccid);
 	return DFOTA_AT_OK;
 }

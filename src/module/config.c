@@ -36,6 +36,7 @@ static const struct key keys[] = {
 	KEY("package-max", BYTES, package_max, UINT64_MAX),
 	KEY("memory-limit", BYTES, memory_limit, UINT64_MAX),
 	KEY("ufs-bytes", BYTES, ufs_bytes, UINT64_MAX),
+	KEY("boot-urcs", TEXT, boot_urcs, 0),
 	KEY("urc-settle-ms", NUMBER, urc_settle_ms, 60000),
 	KEY("urc-gap-ms", NUMBER, urc_gap_ms, 1000),
 	KEY("reboot-ms", NUMBER, reboot_ms, 60000),
@@ -65,6 +66,7 @@ static const struct module_config defaults = {
 	.area = "state/area",
 	.package_max = 1ull << 30,
 	.ufs_bytes = 512ull << 20,
+	.boot_urcs = "RDY",
 	.urc_settle_ms = 8000,
 	.urc_gap_ms = 100,
 	.reboot_ms = 1000,
@@ -303,6 +305,8 @@ char *module_config_text(const char *project, const char *version, const char *t
 		"; ufs-bytes = 512M\n"
 		"\n"
 		"[port]\n"
+		"; First words after a boot, between bars, e.g. RDY | +CFUN: 1 | +CPIN: READY | +QIND: SMS DONE\n"
+		"; boot-urcs = RDY\n"
 		"; After a reboot into the upgrade no URC is sent for so long after the host's first command,\n"
 		"; or after the boot while there is none: hosts need time to open the port again.\n"
 		"; urc-settle-ms = 8000\n"

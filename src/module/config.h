@@ -37,6 +37,7 @@ struct module_config {
 	/* store */
 	uint64_t ufs_bytes;
 	/* port */
+	char boot_urcs[MODULE_TEXT_MAX + 1];
 	uint64_t urc_settle_ms, urc_gap_ms, reboot_ms;
 	bool cme_always;
 	/* download */

@@ -158,6 +158,7 @@ static int open_stores(struct daemon *daemon)
 
 static void close_stores(struct daemon *daemon)
 {
+	handles_drop(&daemon->handles);
 	module_ufs_close(&daemon->ufs);
 	contexts_close(&daemon->contexts);
 	module_records_close(&daemon->records);
@@ -199,6 +200,26 @@ static void log_boot(const struct daemon *daemon)
 		   daemon->records.state.version, names[daemon->mode], daemon->wire.port.link);
 }
 
+/* The first words of a boot, as module.ini has them: between bars. */
+static void greet(struct daemon *daemon)
+{
+	const char *text = daemon->config.boot_urcs;
+
+	while (*text) {
+		size_t bytes = strcspn(text, "|"), end = bytes, begin = 0;
+		char urc[MODULE_TEXT_MAX + 1];
+
+		while (begin < end && text[begin] == ' ')
+			begin++;
+		while (end > begin && text[end - 1] == ' ')
+			end--;
+		snprintf(urc, sizeof(urc), "%.*s", (int)(end - begin), text + begin);
+		if (*urc)
+			(void)dfota_at_urc(&daemon->wire.at, urc, false);
+		text += bytes + (text[bytes] == '|');
+	}
+}
+
 /* Returns what is to be done next, or a negative error when the module cannot start. */
 static int live(struct daemon *daemon)
 {
@@ -216,7 +237,7 @@ static int live(struct daemon *daemon)
 		return error;
 	}
 	log_boot(daemon);
-	(void)dfota_at_urc(&daemon->wire.at, "RDY", false);
+	greet(daemon);
 	wire_kick(&daemon->wire);
 	if (daemon->mode == DAEMON_RECOVERY)
 		error = recovery_start(daemon);
@@ -314,6 +335,8 @@ int dfota_module_main(int argc, char **argv)
 	if (!daemon)
 		return EXIT_FAILED;
 	daemon->download = -1;
+	daemon->ufs.folder = daemon->ufs.upload = -1;
+	handles_init(&daemon->handles, &daemon->ufs);
 	daemon->functionality = 1;
 	if (module_config_load(&daemon->config, folder, file, &what, &line)) {
 		module_log("%s: line %d: %s", file ? file : folder, line, what);

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "contexts.h"
 #include "fetch.h"
+#include "handles.h"
 #include "records.h"
 #include "ufs.h"
 #include "upgrade.h"
@@ -19,6 +20,7 @@
 
 #define CME_NOT_ALLOWED   3
 #define CME_NOT_SUPPORTED 4
+#define NETWORK_DOMAINS   4
 
 enum daemon_mode {
 	DAEMON_NORMAL,
@@ -64,6 +66,7 @@ struct daemon {
 	struct module_records records;
 	struct contexts contexts;
 	struct module_ufs ufs;
+	struct handles handles;
 	struct wire wire;
 	struct worker worker;
 	uv_loop_t loop;
@@ -80,6 +83,10 @@ struct daemon {
 	/* AT */
 	int download;     /* descriptor of AT+QFDWL, -1 = none */
 	uint64_t functionality; /* AT+CFUN */
+	uint8_t registration_told[NETWORK_DOMAINS]; /* AT+CREG=<n> and its kin */
+	uint8_t urc_port;       /* AT+QURCCFG, index of its name */
+	bool urc_off;           /* AT+QINDCFG="all",0 */
+	bool gsm_characters;    /* AT+CSCS */
 };
 
 /* Ends this life with `action`: jobs are stopped, what is to be sent is sent, the port lives linger_ms after the last byte.

@@ -180,6 +180,52 @@ int ufs_open_file(const struct module_ufs *ufs, const char *name, int *ret_fd, u
 	return 0;
 }
 
+int ufs_open_write(const struct module_ufs *ufs, const char *name, bool empty, int *ret_fd)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	uint64_t room, used;
+	uint32_t count;
+	struct stat status;
+	int fd = openat(ufs->folder, name, flags), code;
+
+	if (fd < 0 && errno == ENOENT) {
+		code = ufs_space(ufs, &room, &used, &count);
+		if (code)
+			return code;
+		if (count >= UFS_FILES_MAX)
+			return UFS_NO_SPACE;
+		fd = openat(ufs->folder, name, flags | O_CREAT | O_EXCL, 0600);
+		if (fd >= 0)
+			(void)fsync(ufs->folder); /* its close tells whether the disk is well */
+	}
+	if (fd < 0)
+		return UFS_OPEN_FAILED;
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || (empty && ftruncate(fd, 0))) {
+		close(fd);
+		return UFS_OPEN_FAILED;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int ufs_read_file(int fd, uint64_t offset, void *buffer, size_t bytes)
+{
+	char *to = buffer;
+
+	while (bytes > 0) {
+		ssize_t got = pread(fd, to, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return DFOTA_E_READ;
+		to += got;
+		offset += (uint64_t)got;
+		bytes -= (size_t)got;
+	}
+	return 0;
+}
+
 int ufs_delete(struct module_ufs *ufs, const char *name)
 {
 	if (unlinkat(ufs->folder, name, 0))

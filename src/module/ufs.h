@@ -15,12 +15,17 @@
 
 enum ufs_code { /* CME codes of the file commands */
 	UFS_INVALID_VALUE = 400,
+	UFS_BEYOND_END = 401,
+	UFS_NOTHING_READ = 402,
 	UFS_NOT_FOUND = 405,
 	UFS_BAD_NAME = 406,
 	UFS_EXISTS = 407,
 	UFS_WRITE_FAILED = 409,
 	UFS_OPEN_FAILED = 410,
 	UFS_READ_FAILED = 411,
+	UFS_TOO_MANY = 413,
+	UFS_READ_ONLY = 414,
+	UFS_BAD_HANDLE = 416,
 	UFS_LIST_FAILED = 417,
 	UFS_DELETE_FAILED = 418,
 	UFS_INFO_FAILED = 419,
@@ -71,6 +76,14 @@ int ufs_space(const struct module_ufs *ufs, uint64_t *ret_free, uint64_t *ret_by
 /* Opens a regular file for reading; the caller closes it. */
 int ufs_open_file(const struct module_ufs *ufs, const char *name, int *ret_fd, uint64_t *ret_bytes)
 	DFOTA_MUST_CHECK;
+
+/* Opens for reading and writing; makes the file when it is missing, empties it when asked to. */
+int ufs_open_write(const struct module_ufs *ufs, const char *name, bool empty, int *ret_fd)
+	DFOTA_MUST_CHECK;
+
+/* Exactly so many bytes, or DFOTA_E_READ. */
+int ufs_read_file(int fd, uint64_t offset, void *buffer, size_t bytes) DFOTA_MUST_CHECK;
+
 int ufs_delete(struct module_ufs *ufs, const char *name) DFOTA_MUST_CHECK;
 
 /* Upload: begin, add any number of times, end. The file appears under its name, synced, in ufs_upload_end; nothing
