@@ -3,6 +3,7 @@
  * Open files: AT+QFOPEN, QFREAD, QFWRITE, QFSEEK, QFPOSITION, QFTUCAT, QFFLUSH, QFCLOSE.
  */
 #include "at_commands.h"
+#include "request.h"
 
 #define WRITE_BYTES	10240 /* defaults of AT+QFWRITE */
 #define WRITE_TIMEOUT_S 5
@@ -46,6 +47,8 @@ AT_HANDLER(at_handle_open)
 	    !at_number(request, 1, 0, HANDLE_MODE_COUNT - 1, &mode))
 		return UFS_INVALID_VALUE;
 	code = ufs_name(text, name);
+	if (!code && mode != HANDLE_READ && request_takes(daemon, name))
+		code = UFS_IN_USE;
 	if (!code)
 		code = handles_open(&daemon->handles, name, (enum handle_mode)mode, &number);
 	if (!code)

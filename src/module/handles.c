@@ -34,12 +34,24 @@ struct handle *handles_find(struct handles *handles, uint64_t number)
 	return &handles->files[number - 1];
 }
 
-bool handles_has(const struct handles *handles, const char *name)
+static const struct handle *find_name(const struct handles *handles, const char *name)
 {
 	for (int i = 0; i < HANDLES_MAX; i++)
 		if (handles->files[i].fd >= 0 && strcmp(handles->files[i].name, name) == 0)
-			return true;
-	return false;
+			return &handles->files[i];
+	return NULL;
+}
+
+bool handles_has(const struct handles *handles, const char *name)
+{
+	return find_name(handles, name) != NULL;
+}
+
+bool handles_writes(const struct handles *handles, const char *name)
+{
+	const struct handle *handle = find_name(handles, name);
+
+	return handle && handle->mode != HANDLE_READ;
 }
 
 int handles_open(struct handles *handles, const char *name, enum handle_mode mode,

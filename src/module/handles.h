@@ -50,6 +50,7 @@ int handles_open(struct handles *handles, const char *name, enum handle_mode mod
 /* NULL when there is no such handle. */
 struct handle *handles_find(struct handles *handles, uint64_t number);
 bool handles_has(const struct handles *handles, const char *name);
+bool handles_writes(const struct handles *handles, const char *name); /* may write to it */
 
 int handle_size(const struct handle *handle, uint64_t *ret_bytes) DFOTA_MUST_CHECK;
 

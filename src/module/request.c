@@ -142,6 +142,14 @@ bool request_busy(const struct daemon *daemon)
 	       daemon->action != DAEMON_STAY;
 }
 
+bool request_takes(const struct daemon *daemon, const char *name)
+{
+	const struct fetch *fetch = &daemon->request.fetch;
+
+	return daemon->request.state != REQUEST_NONE && fetch->local &&
+	       strcmp(fetch->source + strlen("UFS:"), name) == 0;
+}
+
 static void begin(struct daemon *daemon, bool reset, uint64_t timeout_s)
 {
 	struct request *request = &daemon->request;
@@ -163,9 +171,12 @@ static void begin(struct daemon *daemon, bool reset, uint64_t timeout_s)
 int request_local(struct daemon *daemon, const char *name, bool reset)
 {
 	struct fetch *fetch = &daemon->request.fetch;
-	int fd, code = ufs_open_file(&daemon->ufs, name, &fd, &fetch->bytes);
+	int fd;
 
-	if (code)
+	/* Its bytes get a second name, which an open handle would write to as well. */
+	if (handles_writes(&daemon->handles, name))
+		return DFOTA_E_BUSY;
+	if (ufs_open_file(&daemon->ufs, name, &fd, &fetch->bytes))
 		return DFOTA_E_NOT_FOUND;
 	memset(fetch, 0, sizeof(*fetch));
 	fetch->local = true;

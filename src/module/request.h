@@ -12,4 +12,7 @@ int request_local(struct daemon *daemon, const char *name, bool reset) DFOTA_MUS
 int request_url(struct daemon *daemon, const char *text, size_t bytes, bool reset,
 		uint64_t timeout_s) DFOTA_MUST_CHECK;
 
+/* True while a request is about to take that file of the store. */
+bool request_takes(const struct daemon *daemon, const char *name);
+
 #endif

@@ -200,12 +200,16 @@ int ufs_open_write(const struct module_ufs *ufs, const char *name, bool empty, i
 	}
 	if (fd < 0)
 		return UFS_OPEN_FAILED;
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || (empty && ftruncate(fd, 0))) {
+	code = fstat(fd, &status) || !S_ISREG(status.st_mode) ? UFS_OPEN_FAILED : 0;
+	if (!code && status.st_nlink > 1)
+		code = UFS_IN_USE;
+	if (!code && empty && ftruncate(fd, 0))
+		code = UFS_OPEN_FAILED;
+	if (code)
 		close(fd);
-		return UFS_OPEN_FAILED;
-	}
-	*ret_fd = fd;
-	return 0;
+	else
+		*ret_fd = fd;
+	return code;
 }
 
 int ufs_read_file(int fd, uint64_t offset, void *buffer, size_t bytes)

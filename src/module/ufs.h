@@ -77,7 +77,9 @@ int ufs_space(const struct module_ufs *ufs, uint64_t *ret_free, uint64_t *ret_by
 int ufs_open_file(const struct module_ufs *ufs, const char *name, int *ret_fd, uint64_t *ret_bytes)
 	DFOTA_MUST_CHECK;
 
-/* Opens for reading and writing; makes the file when it is missing, empties it when asked to. */
+/* Opens for reading and writing; makes the file when it is missing, empties it when asked to. UFS_IN_USE for the
+ * package of an upgrade: its bytes have a second name in state/ and must stay as they are.
+ */
 int ufs_open_write(const struct module_ufs *ufs, const char *name, bool empty, int *ret_fd)
 	DFOTA_MUST_CHECK;
 

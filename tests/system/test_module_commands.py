@@ -279,6 +279,29 @@ class Handles(Case):
         self.assertEqual(self.talk(f"AT+QFWRITE={handle},100,1\r".encode(), b"OK\r\n"),
                          b"\r\nCONNECT\r\n\r\n+QFWRITE: 0,5\r\n\r\nOK\r\n")
 
+    def test_the_package_of_an_upgrade_cannot_be_written_to(self):
+        """Its bytes in state/ are those in the store."""
+        self.host.upload(b"package", "p")
+        handle = self.open("p")
+        self.error('AT+QFOTADL="UFS:p"')
+        self.ok(f"AT+QFCLOSE={handle}")
+        handle = self.open("p", 2)
+        self.ok('AT+QFOTADL="UFS:p",0')  # the reboot is the host's
+        self.module.wait_log("flag is set")
+        self.assertEqual((self.module.folder / "ufs/p").stat().st_nlink, 2)
+        self.read(handle, b"package")
+        self.ok(f"AT+QFCLOSE={handle}")
+        for mode in (0, 1, 3):
+            self.cme(f'AT+QFOPEN="p",{mode}', 426)
+        self.module.configure(urc_settle_ms=30000)
+        self.ok("AT+CFUN=1,1")
+        self.host.wait_open(opens=2)
+        self.host.greet()
+        self.ok("ATE0")
+        for mode in (0, 1, 3):
+            self.cme(f'AT+QFOPEN="p",{mode}', 426)
+        self.read(self.open("p", 2), b"package")
+
     def test_links_and_folders_are_no_files(self):
         (self.module.folder / "ufs/link").symlink_to("../module.ini")
         (self.module.folder / "ufs/folder").mkdir()
