@@ -150,6 +150,11 @@ bool dfota_at_urc(struct dfota_at *at, const char *text, bool droppable);
 /* While held, URCs only queue (urc-settle). */
 void dfota_at_hold_urcs(struct dfota_at *at, bool hold);
 
+/* The line has gone: output, a line half typed and data mode end without a word (a sink's `end` is not called). Settings
+ * and waiting URCs stay.
+ */
+void dfota_at_hang_up(struct dfota_at *at);
+
 /* True when no output, URC, command or data mode is pending. */
 bool dfota_at_idle(const struct dfota_at *at);
 bool dfota_at_in_data(const struct dfota_at *at);

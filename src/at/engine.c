@@ -137,6 +137,17 @@ size_t dfota_at_input(struct dfota_at *at, const uint8_t *bytes, size_t count, u
 	return taken;
 }
 
+void dfota_at_hang_up(struct dfota_at *at)
+{
+	at->mode = AT_COMMAND;
+	at->line_state = AT_LINE_NONE;
+	at->line_feed_next = at->line_feed_habit = false;
+	at->escape_count = 0;
+	at->output_bytes = 0;
+	at->piece_count = 0;
+	at->piece_open = at->piece_echo = at->piece_acks = at->lines_open = false;
+}
+
 bool dfota_at_in_data(const struct dfota_at *at)
 {
 	return at->mode != AT_COMMAND;

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum kind { NAME, TEXT, NUMBER, BYTES, YESNO, CALL, FAULT };
+enum kind { NAME, TEXT, NUMBER, BYTES, YESNO, CALL, FAULT, PORT_FAULT, END_FAULT };
 
 struct key {
 	const char *name;
 	enum kind kind;
 	size_t offset;
-	uint64_t max; /* NUMBER, BYTES */
+	uint64_t max; /* NUMBER, BYTES; PORT_FAULT: of its amount, 0 = has none */
 };
 
 #define KEY(name_, kind_, member_, max_)                                                           \
@@ -51,6 +51,12 @@ static const struct key keys[] = {
 	KEY("context", NUMBER, context, MODULE_CONTEXTS_MAX),
 	KEY("data-call-up", TEXT, call_up, 0),
 	KEY("data-call-down", TEXT, call_down, 0),
+	KEY("fault-lose", PORT_FAULT, fault_lose, 0),
+	KEY("fault-late", PORT_FAULT, fault_late, 60000),
+	KEY("fault-garbage", PORT_FAULT, fault_garbage, MODULE_GARBAGE_MAX),
+	KEY("fault-drop", PORT_FAULT, fault_drop, 0),
+	KEY("fault-end", END_FAULT, fault_end, 0),
+	KEY("fault-download", END_FAULT, fault_download, 0),
 	KEY("fault-read", FAULT, fault_read, 0),
 	KEY("fault-write", FAULT, fault_write, 0),
 	KEY("fault-flush", FAULT, fault_flush, 0),
@@ -158,6 +164,52 @@ static bool fault(const char *text, struct module_fault *ret)
 	return true;
 }
 
+/* ",n" for each of `most` numbers, of which `least` must be there; nothing behind them. */
+static bool numbers(const char *text, unsigned least, unsigned most, uint32_t *ret)
+{
+	uint64_t value;
+	unsigned i;
+
+	for (i = 0; i < most && *text == ','; i++) {
+		text++;
+		if (!digits(&text, &value) || value > UINT32_MAX)
+			return false;
+		ret[i] = (uint32_t)value;
+	}
+	return i >= least && *text == '\0';
+}
+
+/* "text,count[,after]", or "text,count,after,amount" */
+static bool port_fault(const char *text, uint64_t amount_max, struct module_port_fault *ret)
+{
+	struct module_port_fault f = { .count = 0 };
+	const char *comma = strchr(text, ',');
+	uint32_t values[3] = { 0 };
+
+	if (!comma || comma == text || (size_t)(comma - text) > MODULE_FAULT_TEXT_MAX ||
+	    !numbers(comma, amount_max ? 3 : 1, amount_max ? 3 : 2, values) || values[2] > amount_max)
+		return false;
+	memcpy(f.text, text, (size_t)(comma - text));
+	f.count = values[0];
+	f.after = values[1];
+	f.amount = values[2];
+	*ret = f;
+	return true;
+}
+
+/* "code,count[,percent]" */
+static bool end_fault(const char *text, struct module_end_fault *ret)
+{
+	uint32_t values[3] = { 0 };
+	uint64_t code;
+
+	if (!digits(&text, &code) || code < 1 || code > 999 || !numbers(text, 1, 2, values) ||
+	    values[1] > 99)
+		return false;
+	*ret = (struct module_end_fault){ (uint32_t)code, values[0], values[1] };
+	return true;
+}
+
 static bool text_set(char *to, const char *value)
 {
 	size_t bytes = strlen(value);
@@ -200,6 +252,10 @@ static bool value_set(const struct key *key, void *member, const char *value)
 		return false;
 	case FAULT:
 		return fault(value, member);
+	case PORT_FAULT:
+		return port_fault(value, key->max, member);
+	case END_FAULT:
+		return end_fault(value, member);
 	}
 	return false;
 }
@@ -335,8 +391,15 @@ char *module_config_text(const char *project, const char *version, const char *t
 		"; data-call-up =\n"
 		"; data-call-down =\n"
 		"\n"
-		"[tests]\n"
-		"; Faults of the flash, as <partition>,<how many in all>[,<operations that succeed before>].\n"
+		"[faults]\n"
+		"; Ordered failures, to try a host with: module.ini(5) tells what each does.\n"
+		"; fault-lose =\n"
+		"; fault-late =\n"
+		"; fault-garbage =\n"
+		"; fault-drop =\n"
+		"; fault-end =\n"
+		"; fault-download =\n"
+		"; Of the flash, as <partition>,<how many in all>[,<operations that succeed before>].\n"
 		"; fault-read =\n"
 		"; fault-write =\n"
 		"; fault-flush =\n"

@@ -23,6 +23,22 @@ struct module_fault {
 	uint32_t count, after;
 };
 
+#define MODULE_FAULT_TEXT_MAX 40
+#define MODULE_GARBAGE_MAX    256 /* bytes */
+
+/* One injected fault of the port, for developers of hosts: of all that is sent and holds `text`, the first `after` of a boot are
+ * left alone, and then `count` over all boots are struck. `amount`: milliseconds, bytes.
+ */
+struct module_port_fault {
+	char text[MODULE_FAULT_TEXT_MAX + 1];
+	uint32_t count, after, amount;
+};
+
+/* An attempt or a download that fails `count` times in all with `code`, once it is done by `percent`. */
+struct module_end_fault {
+	uint32_t code, count, percent;
+};
+
 struct module_config {
 	char folder[PATH_MAX]; /* absolute */
 	/* identity */
@@ -47,7 +63,9 @@ struct module_config {
 	enum module_call call;
 	uint64_t context;
 	char call_up[MODULE_TEXT_MAX + 1], call_down[MODULE_TEXT_MAX + 1];
-	/* tests */
+	/* faults */
+	struct module_port_fault fault_lose, fault_late, fault_garbage, fault_drop;
+	struct module_end_fault fault_end, fault_download;
 	struct module_fault fault_read, fault_write, fault_flush, fault_resize;
 };
 

@@ -109,6 +109,13 @@ static void on_turn(void *context)
 	finish_turn(daemon);
 }
 
+static struct wire_fate on_piece(void *context, uint8_t *piece, size_t bytes)
+{
+	struct daemon *daemon = context;
+
+	return port_fault_judge(&daemon->port_fault, piece, bytes);
+}
+
 void daemon_version(const struct daemon *daemon, char *ret_text)
 {
 	snprintf(ret_text, MODULE_TEXT_MAX + 1, "%s%s", daemon->records.state.version,
@@ -189,6 +196,8 @@ static int open_loop(struct daemon *daemon)
 	daemon->reboot_timer.data = daemon;
 	daemon->wire.turn = on_turn;
 	daemon->wire.context = daemon;
+	if (port_fault_init(&daemon->port_fault, &daemon->config, &daemon->wire.at))
+		daemon->wire.fate = on_piece;
 	return wire_open(&daemon->wire, &daemon->loop, &port_pty, &daemon->config, &at);
 }
 

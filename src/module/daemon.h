@@ -12,6 +12,7 @@
 #include "contexts.h"
 #include "fetch.h"
 #include "handles.h"
+#include "port_fault.h"
 #include "records.h"
 #include "ufs.h"
 #include "upgrade.h"
@@ -68,6 +69,7 @@ struct daemon {
 	struct module_ufs ufs;
 	struct handles handles;
 	struct wire wire;
+	struct port_fault port_fault;
 	struct worker worker;
 	uv_loop_t loop;
 	uv_signal_t signals[2];

@@ -21,21 +21,22 @@ static const struct {
 	[FAULT_RESIZE] = { "resize", DFOTA_E_RESIZE },
 };
 
-/* True, and counted, while the fault has not yet struck `count` times. */
-static bool strike(const struct fault_flash *fault, enum fault_kind kind)
+bool fault_strike(const struct module_config *config, const char *name, uint32_t count)
 {
-	char name[64], path[PATH_MAX];
+	char file[64], path[PATH_MAX];
 	struct stat status;
 	bool struck = false;
 	int fd;
 
-	snprintf(name, sizeof(name), "state/fault-%s", kinds[kind].name);
-	if (!module_path(fault->config, name, path))
+	if (count == 0)
+		return false;
+	snprintf(file, sizeof(file), "state/fault-%s", name);
+	if (!module_path(config, file, path))
 		return false;
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &status) == 0 && (uint64_t)status.st_size < fault->faults[kind]->count)
+	if (fstat(fd, &status) == 0 && (uint64_t)status.st_size < count)
 		struck = write(fd, "x", 1) == 1;
 	close(fd);
 	return struck;
@@ -45,7 +46,7 @@ static int check(struct fault_flash *fault, enum fault_kind kind)
 {
 	if (!fault->faults[kind] || fault->done[kind]++ < fault->faults[kind]->after)
 		return 0;
-	if (!strike(fault, kind))
+	if (!fault_strike(fault->config, kinds[kind].name, fault->faults[kind]->count))
 		return 0;
 	module_log("fault: %s of %s fails", kinds[kind].name, fault->faults[kind]->partition);
 	return kinds[kind].error;

@@ -28,6 +28,7 @@ struct fetch {
 	void *context;
 	/* result */
 	int error;
+	int code;        /* to be told instead of 601 or 701; 0 = none: fault-download */
 	const char *why; /* static text, or NULL */
 	uint64_t bytes;
 };

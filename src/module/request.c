@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "log.h"
 
 #define LINGER_MS 500
@@ -50,7 +51,7 @@ static void tell_end(struct daemon *daemon)
 			   (unsigned long long)fetch->bytes);
 	if (!fetch->local) {
 		if (error)
-			code = is_ftp(fetch) ? 601 : 701;
+			code = fetch->code ? fetch->code : is_ftp(fetch) ? 601 : 701;
 		fota(daemon, is_ftp(fetch) ? "FTPEND" : "HTTPEND", &code);
 	}
 	if (error == DFOTA_E_TOO_LARGE || error == DFOTA_E_SPACE || (error && fetch->local)) {
@@ -64,6 +65,25 @@ static bool on_stop(void *context)
 	struct daemon *daemon = context;
 
 	return worker_stopped(&daemon->worker);
+}
+
+/* In the worker: a download that fails on order. */
+static void on_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct daemon *daemon = context;
+	struct fetch *fetch = &daemon->request.fetch;
+	const struct module_end_fault *fault = &daemon->config.fault_download;
+
+	if (!fetch->code && total && done / (total / 100 + 1) >= fault->percent &&
+	    fault_strike(&daemon->config, "download", fault->count))
+		fetch->code = (int)fault->code;
+}
+
+static bool on_fetch_stop(void *context)
+{
+	struct daemon *daemon = context;
+
+	return daemon->request.fetch.code || worker_stopped(&daemon->worker);
 }
 
 static void on_job(void *context)
@@ -80,6 +100,11 @@ static void on_ended(void *context)
 
 	if (request->fetch.bearer_ops->release)
 		request->fetch.bearer_ops->release(&request->fetch.bearer);
+	if (request->fetch.code && request->fetch.error == DFOTA_E_STOPPED &&
+	    !worker_stopped(&daemon->worker)) {
+		request->fetch.error = DFOTA_E_TRANSFER;
+		request->fetch.why = "fault-download of module.ini";
+	}
 	request->state = request->fetch.error ? REQUEST_NONE : REQUEST_READY;
 	if (request->fetch.error != DFOTA_E_STOPPED)
 		tell_end(daemon);
@@ -160,8 +185,8 @@ static void begin(struct daemon *daemon, bool reset, uint64_t timeout_s)
 	fetch->bearer_ops = bearer_choose(fetch->local ? MODULE_CALL_NONE : daemon->config.call);
 	fetch->bearer = (struct bearer){ &daemon->config, &daemon->contexts, on_stop, daemon };
 	fetch->stall_timeout_s = timeout_s ? timeout_s : daemon->config.stall_timeout_s;
-	fetch->stop = on_stop;
-	fetch->progress = NULL;
+	fetch->stop = on_fetch_stop;
+	fetch->progress = daemon->config.fault_download.count ? on_progress : NULL;
 	fetch->context = daemon;
 	request->reset = reset;
 	request->told = false;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "board.h"
+#include "fault.h"
 #include "fetch.h"
 #include "log.h"
 
@@ -15,6 +16,7 @@ struct attempt {
 	struct board board;
 	struct dfota_updater_config config;
 	struct dfota_updater_status status;
+	bool struck; /* by fault-end */
 };
 
 static void on_event(void *context, enum dfota_updater_event event, int64_t a, int64_t b)
@@ -23,6 +25,10 @@ static void on_event(void *context, enum dfota_updater_event event, int64_t a, i
 	const char *name = "?";
 
 	if (event == DFOTA_EVENT_PERCENT) {
+		const struct module_end_fault *fault = &attempt->upgrade->config->fault_end;
+
+		if (!attempt->struck && a >= (int64_t)fault->percent)
+			attempt->struck = fault_strike(attempt->upgrade->config, "end", fault->count);
 		attempt->upgrade->percent(attempt->upgrade->context, (int)a);
 		return;
 	}
@@ -41,7 +47,28 @@ static bool on_stop(void *context)
 {
 	struct attempt *attempt = context;
 
-	return attempt->upgrade->stop(attempt->upgrade->context);
+	return attempt->struck || attempt->upgrade->stop(attempt->upgrade->context);
+}
+
+/* What stopped for an ordered fault is an error like any other: refused for what is wrong with a package, as long as nothing is
+ * written, otherwise tried again.
+ */
+static void strike(struct attempt *attempt)
+{
+	static const int wrong[] = { DFOTA_E_ZIP, DFOTA_E_VERSION, DFOTA_E_CONTENT, DFOTA_E_SPACE,
+				     DFOTA_E_TOO_LARGE };
+	struct dfota_updater_report *report = &attempt->upgrade->report;
+	int code = (int)attempt->upgrade->config->fault_end.code;
+
+	if (!attempt->struck || report->error != DFOTA_E_STOPPED ||
+	    attempt->upgrade->stop(attempt->upgrade->context))
+		return;
+	module_log("fault: end, %d", code);
+	report->error = DFOTA_E_IO;
+	for (size_t i = 0; !report->started && i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (dfota_error_code(wrong[i], DFOTA_WHERE_PACKAGE, NULL, false) == code)
+			report->error = wrong[i];
+	attempt->upgrade->code = code;
 }
 
 static int fail(struct attempt *attempt, int error, enum dfota_where where, const char *partition)
@@ -181,11 +208,14 @@ void upgrade_run(struct upgrade *upgrade)
 	board_init(&attempt.board);
 	dfota_flag_get(&upgrade->records->flag.store, &flag);
 	module_log("upgrade: attempt %u, %s", flag.failures + 1u, flag.source);
+	upgrade->code = 0;
 	run(&attempt);
+	strike(&attempt);
 	upgrade->verdict = dfota_flag_judge(report, flag.failures);
-	upgrade->code = dfota_error_code(report->error, report->where,
-					 *report->partition ? report->partition : NULL,
-					 report->started);
+	if (!upgrade->code)
+		upgrade->code = dfota_error_code(report->error, report->where,
+						 *report->partition ? report->partition : NULL,
+						 report->started);
 	upgrade->whole = !report->started || report->error == 0;
 	if (upgrade->verdict == DFOTA_VERDICT_FAILED && report->started)
 		upgrade->whole = give_up(&attempt);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#define BACK_AGAIN_MS 1000 /* a port that could not be opened again is tried again */
+
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
 
@@ -14,9 +16,12 @@ static void on_timer(uv_timer_t *timer);
 static void feed(struct wire *wire)
 {
 	while (wire->in_at < wire->in_bytes) {
-		size_t taken = dfota_at_input(&wire->at, wire->in + wire->in_at,
-					      wire->in_bytes - wire->in_at, uv_now(wire->loop));
+		/* With ordered faults each answer goes before the next line is read, so that they are told apart. */
+		size_t most = wire->fate ? 1 : wire->in_bytes - wire->in_at, taken;
 
+		if (wire->fate && (wire->at.output_bytes || wire->out_at < wire->out_bytes))
+			return;
+		taken = dfota_at_input(&wire->at, wire->in + wire->in_at, most, uv_now(wire->loop));
 		if (taken == 0)
 			return;
 		wire->in_at += taken;
@@ -42,46 +47,105 @@ static bool put(struct wire *wire)
 	return true;
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+	((struct wire *)handle->data)->closing = false;
+}
+
+/* The port goes away, with what was on its way. */
+static void drop(struct wire *wire)
+{
+	wire->dropped = true;
+	wire->back_ms = uv_now(wire->loop) + wire->config->reboot_ms;
+	wire->closing = true;
+	wire->out_at = wire->out_bytes = wire->in_at = wire->in_bytes = 0;
+	wire->held_ms = wire->stalled_ms = 0;
+	uv_poll_stop(&wire->poll);
+	uv_close((uv_handle_t *)&wire->poll, on_closed);
+	wire->port.ops->close(&wire->port);
+	dfota_at_hang_up(&wire->at);
+}
+
+static int port_open(struct wire *wire)
+{
+	int error = wire->port.ops->open(&wire->port, wire->config);
+
+	if (error)
+		return error;
+	if (uv_poll_init(wire->loop, &wire->poll, wire->port.fd)) {
+		wire->port.ops->close(&wire->port);
+		return DFOTA_E_IO;
+	}
+	wire->poll.data = wire;
+	return 0;
+}
+
+static void come_back(struct wire *wire)
+{
+	if (!wire->dropped || wire->closing || uv_now(wire->loop) < wire->back_ms)
+		return;
+	if (port_open(wire))
+		wire->back_ms = uv_now(wire->loop) + BACK_AGAIN_MS;
+	else
+		wire->dropped = false;
+}
+
+/* What ordered faults make of the new piece. */
+static void judge(struct wire *wire)
+{
+	struct wire_fate fate;
+
+	if (!wire->fate)
+		return;
+	fate = wire->fate(wire->context, wire->out, wire->out_bytes);
+	wire->out_bytes = fate.bytes;
+	if (fate.drop)
+		drop(wire);
+	else if (fate.delay_ms)
+		wire->held_ms = uv_now(wire->loop) + fate.delay_ms;
+}
+
 static void drain(struct wire *wire)
 {
 	for (;;) {
+		if (wire->dropped || uv_now(wire->loop) < wire->held_ms)
+			return;
+		wire->held_ms = 0;
 		if (!put(wire)) {
 			if (!wire->stalled_ms)
 				wire->stalled_ms = uv_now(wire->loop);
 			return;
 		}
 		wire->out_at = 0;
-		wire->out_bytes = dfota_at_output(&wire->at, wire->out, sizeof(wire->out),
+		wire->out_bytes = dfota_at_output(&wire->at, wire->out, DFOTA_AT_OUTPUT_MAX,
 						  uv_now(wire->loop));
 		if (wire->out_bytes == 0)
 			return;
+		judge(wire);
 	}
 }
 
 static void stall_end(struct wire *wire)
 {
-	const struct dfota_at_config config = wire->at.config;
-	bool held = wire->at.urcs_held;
-
 	if (!wire->stalled_ms || uv_now(wire->loop) < wire->stalled_ms + WIRE_STALL_MS)
 		return;
 	wire->stalled_ms = 0;
 	wire->port.ops->discard(&wire->port);
 	wire->out_at = wire->out_bytes = 0;
-	if (!dfota_at_in_data(&wire->at))
-		return;
 	/* A file that nobody takes would keep the port for hours. */
-	dfota_at_init(&wire->at, &config, uv_now(wire->loop));
-	dfota_at_hold_urcs(&wire->at, held);
+	if (dfota_at_in_data(&wire->at))
+		dfota_at_hang_up(&wire->at);
 }
 
 static void watch(struct wire *wire)
 {
 	int events = 0;
 
+	if (wire->dropped)
+		return;
 	if (wire->in_bytes == 0)
 		events |= UV_READABLE;
-	if (wire->out_at < wire->out_bytes)
+	if (wire->out_at < wire->out_bytes && !wire->held_ms)
 		events |= UV_WRITABLE;
 	uv_poll_start(&wire->poll, events, on_poll);
 }
@@ -92,6 +156,10 @@ static void timer_set(struct wire *wire, uint64_t engine_ms)
 
 	if (wire->wake_ms != UINT64_MAX)
 		wait = dfota_min64(wait, wire->wake_ms > now ? wire->wake_ms - now : 0);
+	if (wire->dropped)
+		wait = dfota_min64(wait, wire->back_ms > now ? wire->back_ms - now : 0);
+	if (wire->held_ms)
+		wait = dfota_min64(wait, wire->held_ms > now ? wire->held_ms - now : 0);
 	if (wire->stalled_ms) {
 		uint64_t end = wire->stalled_ms + WIRE_STALL_MS;
 
@@ -113,6 +181,7 @@ void wire_kick(struct wire *wire)
 	if (!wire->open)
 		return;
 	uv_update_time(wire->loop);
+	come_back(wire);
 	stall_end(wire);
 	engine_ms = dfota_at_tick(&wire->at, uv_now(wire->loop));
 	/* What did not fit may fit once output has gone, and nothing else would wake us for it. */
@@ -162,18 +231,15 @@ int wire_open(struct wire *wire, uv_loop_t *loop, const struct port_ops *ops,
 	int error;
 
 	wire->loop = loop;
+	wire->config = config;
 	wire->port.ops = ops;
 	uv_update_time(loop);
 	dfota_at_init(&wire->at, at, uv_now(loop));
-	error = ops->open(&wire->port, config);
+	error = port_open(wire);
 	if (error)
 		return error;
-	if (uv_poll_init(loop, &wire->poll, wire->port.fd)) {
-		ops->close(&wire->port);
-		return DFOTA_E_IO;
-	}
 	uv_timer_init(loop, &wire->timer);
-	wire->poll.data = wire->timer.data = wire;
+	wire->timer.data = wire;
 	wire->open = true;
 	wire->wake_ms = UINT64_MAX;
 	wire->open_ms = wire->output_ms = uv_now(loop);
@@ -186,9 +252,11 @@ void wire_close(struct wire *wire)
 	if (!wire->open)
 		return;
 	wire->open = false;
+	uv_close((uv_handle_t *)&wire->timer, NULL);
+	if (wire->dropped)
+		return;
 	uv_poll_stop(&wire->poll);
 	uv_close((uv_handle_t *)&wire->poll, NULL);
-	uv_close((uv_handle_t *)&wire->timer, NULL);
 	wire->port.ops->close(&wire->port);
 }
 

@@ -12,6 +12,13 @@
 
 #define WIRE_STALL_MS 10000 /* output that nobody takes for so long is thrown away, as by a serial line */
 
+/* What becomes of a piece that is about to be sent; for ordered faults. */
+struct wire_fate {
+	size_t bytes;      /* of it, after changes in place; at most the old ones + MODULE_GARBAGE_MAX; 0 = lost */
+	uint64_t delay_ms; /* before it goes */
+	bool drop;         /* it is lost with the port, which comes back after reboot-ms */
+};
+
 struct wire {
 	struct dfota_at at;
 	struct port port;
@@ -20,15 +27,22 @@ struct wire {
 	uv_timer_t timer;
 	/* Called after every turn: something may have become idle, or time has passed. */
 	void (*turn)(void *context);
+	/* Asked about each piece when set. */
+	struct wire_fate (*fate)(void *context, uint8_t *piece, size_t bytes);
 	void *context;
+	const struct module_config *config;
 	bool open;
+	bool closing;            /* the poll's handle is not free yet */
+	bool dropped;            /* the port is away for a while; the rest lives on */
+	uint64_t back_ms;        /* until then */
+	uint64_t held_ms;        /* the piece in `out` goes not before; 0 = at once */
 	uint64_t open_ms;        /* when the port came up */
 	uint64_t first_input_ms; /* of the host since then; 0 = none */
 	uint64_t output_ms;      /* when the last byte went out */
 	uint64_t wake_ms;        /* asked for by wire_wake; UINT64_MAX = not */
 	uint64_t stalled_ms;     /* since when the port takes nothing; 0 = it takes */
 	size_t out_at, out_bytes, in_at, in_bytes;
-	uint8_t in[4096], out[DFOTA_AT_OUTPUT_MAX];
+	uint8_t in[4096], out[DFOTA_AT_OUTPUT_MAX + MODULE_GARBAGE_MAX];
 };
 
 /* Opens the port and starts. `wire` must not move. On error nothing is left open. */

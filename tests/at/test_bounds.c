@@ -120,6 +120,31 @@ static void test_small_writes_carry_the_same_bytes(void **state)
 	}
 }
 
+static void test_a_line_that_has_gone_leaves_settings_and_urcs(void **state)
+{
+	static const char *const begun[] = {
+		"", "AT+SH", "AT+TALK=10\rAT", "AT+UP=100,5,1\rabc", "AT+DOWN=100\r",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(begun); i++) {
+		struct rig *rig = rig_new(FEED_ALL);
+
+		rig_send(rig, begun[i], strlen(begun[i]));
+		assert_true(dfota_at_urc(&rig->at, "+URC", false));
+		dfota_at_hang_up(&rig->at);
+		assert_false(dfota_at_in_data(&rig->at));
+		assert_int_equal(rig->ends, 0);
+		rig_pass(rig, 6000);
+		rig_expect(rig, LINES("+URC"));
+		rig_say(rig, "+SHOW\r"); /* no rest of a line */
+		rig_expect(rig, "");
+		rig_say(rig, "AT+SHOW?\r"); /* without echo, as was set */
+		rig_expect(rig, LINES("+SHOW: R") OK);
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_a_deleted_excess_does_not_make_a_long_line_good),
 		cmocka_unit_test(test_an_answer_beyond_the_output_buffer_ends_in_error),
 		cmocka_unit_test(test_lines_that_arrive_meanwhile_are_kept_and_answered_one_by_one),
+		cmocka_unit_test(test_a_line_that_has_gone_leaves_settings_and_urcs),
 		cmocka_unit_test(test_small_writes_carry_the_same_bytes),
 	};
 
