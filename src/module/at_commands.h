@@ -31,6 +31,7 @@ AT_HANDLER(at_urc_switch);
 
 /* at_network.c */
 AT_HANDLER(at_registration);
+AT_HANDLER(at_operator);
 AT_HANDLER(at_signal);
 /* Tells hosts that have asked for it: functionality is another. */
 void at_registration_changed(struct daemon *daemon);

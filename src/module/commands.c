@@ -46,6 +46,7 @@ const struct dfota_at_command module_commands[] = {
 	{ "+CGREG", T | R | W, at_registration },
 	{ "+CEREG", T | R | W, at_registration },
 	{ "+C5GREG", T | R | W, at_registration },
+	{ "+COPS", T | R | W, at_operator },
 	{ "+CSQ", T | X, at_signal },
 
 	{ "+QFOTADL", T | W, at_fota },

@@ -86,6 +86,7 @@ struct daemon {
 	int download;     /* descriptor of AT+QFDWL, -1 = none */
 	uint64_t functionality; /* AT+CFUN */
 	uint8_t registration_told[NETWORK_DOMAINS]; /* AT+CREG=<n> and its kin */
+	uint8_t operator_format; /* AT+COPS=3,<format> */
 	uint8_t urc_port;       /* AT+QURCCFG, index of its name */
 	bool urc_off;           /* AT+QINDCFG="all",0 */
 	bool gsm_characters;    /* AT+CSCS */

@@ -94,6 +94,8 @@ FORMS = {
     "+CGREG": {"T": "+CGREG: (0-2)", "R": "+CGREG: 0,1", "=1": None, "X": E},
     "+CEREG": {"T": "+CEREG: (0-2)", "R": "+CEREG: 0,1", "=1,2": E, "X": E},
     "+C5GREG": {"T": "+C5GREG: (0-2)", "R": "+C5GREG: 0,1", '="1"': E, "X": E},
+    "+COPS": {"T": '+COPS: (2,"dfota","dfota","00101"),,(0,3),(0-2)', "R": '+COPS: 0,0,"dfota"', "X": E, "=0": None, "=1": E, "=4": E, "=": E,
+              "=3,3": E, "=3,2": None},
     "+CSQ": {"T": "+CSQ: (0-31,99),(0-7,99)", "X": "+CSQ: 25,99", "R": E},
     "+QFOTADL": {"T": None, "R": E, "X": E, "=": E, "=1": E, '=""': E},
     "+QFLDS": {"T": None, "R": E, "X": "+QFLDS: 0,0", '="UFS"': "+QFLDS: 100000,100000", '="RAM"': BAD, "=1": BAD, '="UFS",1': BAD},
@@ -162,10 +164,12 @@ class Table(Case):
         self.ok("AT+CREG?", "+CREG: 1,0")
         self.ok("AT+CEREG?", "+CEREG: 2,0")
         self.ok("AT+CSQ", "+CSQ: 99,99")
+        self.ok("AT+COPS?", "+COPS: 0")
         start = len(self.host.received)
         self.ok("AT+CFUN=1")
         self.host.expect(rb"\r\n\+CREG: 1\r\n\r\n\+CEREG: 1\r\n", 5, start)
         self.ok("AT+CREG?", "+CREG: 1,1")
+        self.ok("AT+COPS=3,2;+COPS?", '+COPS: 0,2,"00101"')
 
     def test_settings_are_kept_till_the_next_boot(self):
         self.ok('AT+QURCCFG="urcport","all"')
