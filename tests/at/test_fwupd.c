@@ -6,12 +6,13 @@
  */
 #include "rig.h"
 
-#define CHUNK 2048u
+#define CHUNK	 2048u
+#define FILE_MAX (6u << 20)
 
 /* The module: one file, one upgrade. */
 struct module {
 	struct rig *rig;
-	uint8_t file[64 * 1024];
+	uint8_t file[FILE_MAX];
 	uint64_t bytes;
 	bool present, started;
 };
@@ -215,10 +216,11 @@ static void reported(struct module *module)
 static void upgrade(size_t size, bool echo, size_t read_size)
 {
 	struct module *module = calloc(1, sizeof(*module));
-	uint8_t package[16 * 1024];
+	uint8_t *package = malloc(size);
 	char line[64];
 
 	assert_non_null(module);
+	assert_non_null(package);
 	module_boot(module);
 	rig_fill(package, size, size);
 	if (!echo)
@@ -240,6 +242,7 @@ static void upgrade(size_t size, bool echo, size_t read_size)
 	rig_say(module->rig, "ATE0\r");
 	set_up(module, false);
 	rig_free(module->rig);
+	free(package);
 	free(module);
 }
 
@@ -255,6 +258,13 @@ static void test_packages_of_every_size_pass(void **state)
 		upgrade(sizes[i], false, 1);
 		upgrade(sizes[i], false, 700);
 	}
+}
+
+static void test_a_package_of_five_megabytes_passes(void **state)
+{
+	(void)state;
+	upgrade(5000000, true, CHUNK);
+	upgrade(5u << 20, false, 1000);
 }
 
 /* Repeated commands, as after an answer that was lost. */
@@ -279,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packages_of_every_size_pass),
+		cmocka_unit_test(test_a_package_of_five_megabytes_passes),
 		cmocka_unit_test(test_a_repeated_start_is_answered_again),
 	};
 

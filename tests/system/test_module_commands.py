@@ -121,7 +121,7 @@ FORMS = {
 }
 BASIC = {"I": "Quectel|RM520N-GL|Revision: v12", "I0": "Quectel|RM520N-GL|Revision: v12", "I1": E, "X4": None, "H": None, "L1": None, "M1": None,
          "&C1": None, "&D2": None, "&K3": None, "&S0": None, "&W": None, "D1": E, "G": E, "V1": None, "Q0": None, "S3?": "013", "S4?": "010",
-         "S5?": "008", "&F": None, "Z": None, "E1": None}
+         "S5?": "008", "&F": None, "Z": None, " S7=45 S0=0 L1 V1 X4 &c1 E1 Q0": None, "E1": None}
 
 
 class Table(Case):
