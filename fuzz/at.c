@@ -79,11 +79,33 @@ static int download(void *context, struct dfota_at *at, const struct dfota_at_re
 	return DFOTA_AT_DATA;
 }
 
+static int get(void *context, struct dfota_at *at, const struct dfota_at_request *request)
+{
+	const struct dfota_source source = { source_read, context };
+
+	if (request->params[0].number > DOWNLOAD_MAX)
+		return 423;
+	dfota_at_read(at, request->params[0].number, &source);
+	return DFOTA_AT_DATA;
+}
+
+/* An upload without a name: a last line is the sink's affair, and this one has none. */
+static int put(void *context, struct dfota_at *at, const struct dfota_at_request *request)
+{
+	const struct dfota_at_sink sink = { sink_data, sink_end, context };
+
+	*(uint64_t *)context = 0;
+	dfota_at_upload(at, NULL, request->params[0].number, 5000, false, &sink);
+	return DFOTA_AT_DATA;
+}
+
 static const struct dfota_at_command commands[] = {
 	{ "I", 1u << DFOTA_AT_EXEC, show },
 	{ "+S", 0xf, show },
 	{ "+U", 1u << DFOTA_AT_WRITE, upload },
 	{ "+D", 1u << DFOTA_AT_WRITE, download },
+	{ "+G", 1u << DFOTA_AT_WRITE, get },
+	{ "+P", 1u << DFOTA_AT_WRITE, put },
 };
 
 /* Lines of a stream, and each as the classifier alone sees it. */
@@ -166,6 +188,8 @@ static void run(struct dfota_at *at, struct dfota_at_reader *reader, const uint8
 			continue;
 		case 6:
 			dfota_at_hold_urcs(at, argument & 1);
+			if (argument & 0x80)
+				dfota_at_hang_up(at);
 			continue;
 		case 7:
 			memcpy(text, data, size < 7 ? size : 7);
