@@ -100,12 +100,9 @@ static int put(void *context, struct dfota_at *at, const struct dfota_at_request
 }
 
 static const struct dfota_at_command commands[] = {
-	{ "I", 1u << DFOTA_AT_EXEC, show },
-	{ "+S", 0xf, show },
-	{ "+U", 1u << DFOTA_AT_WRITE, upload },
-	{ "+D", 1u << DFOTA_AT_WRITE, download },
-	{ "+G", 1u << DFOTA_AT_WRITE, get },
-	{ "+P", 1u << DFOTA_AT_WRITE, put },
+	{ "I", 1u << DFOTA_AT_EXEC, show },	{ "+S", 0xf, show },
+	{ "+U", 1u << DFOTA_AT_WRITE, upload }, { "+D", 1u << DFOTA_AT_WRITE, download },
+	{ "+G", 1u << DFOTA_AT_WRITE, get },	{ "+P", 1u << DFOTA_AT_WRITE, put },
 };
 
 /* Lines of a stream, and each as the classifier alone sees it. */

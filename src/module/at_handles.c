@@ -9,8 +9,8 @@
 #define WRITE_TIMEOUT_S 5
 
 /* The handle that the first of at most `params` parameters names: 0 or a CME code. */
-static int handle_get(struct daemon *daemon, const struct dfota_at_request *request, uint32_t params,
-		      struct handle **ret_handle)
+static int handle_get(struct daemon *daemon, const struct dfota_at_request *request,
+		      uint32_t params, struct handle **ret_handle)
 {
 	uint64_t number = 0;
 
@@ -38,8 +38,8 @@ AT_HANDLER(at_handle_open)
 			const struct handle *handle = handles_find(&daemon->handles, i);
 
 			if (handle)
-				dfota_at_line(at, "+QFOPEN: \"%s\",%u,%u", handle->name, (unsigned)i,
-					      (unsigned)handle->mode);
+				dfota_at_line(at, "+QFOPEN: \"%s\",%u,%u", handle->name,
+					      (unsigned)i, (unsigned)handle->mode);
 		}
 		return DFOTA_AT_OK;
 	}
@@ -133,7 +133,8 @@ AT_HANDLER(at_handle_write)
 	return DFOTA_AT_DATA;
 }
 
-/* ---- position and end -------------------------------------------------------------------------- */
+/* ---- position and end --------------------------------------------------------------------------
+ */
 
 AT_HANDLER(at_handle_seek)
 {
@@ -155,8 +156,8 @@ AT_HANDLER(at_handle_seek)
 }
 
 /* Those that take a handle and nothing else. */
-static int simple(struct daemon *daemon, struct dfota_at *at, const struct dfota_at_request *request,
-		  int (*operation)(struct handle *handle))
+static int simple(struct daemon *daemon, struct dfota_at *at,
+		  const struct dfota_at_request *request, int (*operation)(struct handle *handle))
 {
 	struct handle *handle;
 	int code;

@@ -87,7 +87,8 @@ AT_HANDLER(at_power_off)
 	return DFOTA_AT_OK;
 }
 
-/* There is one port, which carries all URCs: the setting is kept for hosts that look at it, until the next boot. */
+/* There is one port, which carries all URCs: the setting is kept for hosts that look at it, until
+ * the next boot. */
 AT_HANDLER(at_urc_port)
 {
 	static const char *const ports[] = { "usbat", "usbmodem", "uart1", "all" };
@@ -95,7 +96,8 @@ AT_HANDLER(at_urc_port)
 	const char *what = at_string(request, 0), *port = at_string(request, 1);
 
 	if (request->form == DFOTA_AT_TEST) {
-		dfota_at_line(at, "+QURCCFG: \"urcport\",(\"usbat\",\"usbmodem\",\"uart1\",\"all\")");
+		dfota_at_line(at,
+			      "+QURCCFG: \"urcport\",(\"usbat\",\"usbmodem\",\"uart1\",\"all\")");
 		return DFOTA_AT_OK;
 	}
 	if (!what || strcmp(what, "urcport") != 0 || request->param_count > 2)
@@ -113,7 +115,8 @@ AT_HANDLER(at_urc_port)
 	return DFOTA_AT_ERROR;
 }
 
-/* Kept for hosts as well: those of an upgrade, which alone come after the boot, cannot be switched off. */
+/* Kept for hosts as well: those of an upgrade, which alone come after the boot, cannot be switched
+ * off. */
 AT_HANDLER(at_urc_switch)
 {
 	struct daemon *daemon = context;

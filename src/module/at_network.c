@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The network as hosts see it before they use it: AT+CREG, +CGREG, +CEREG, +C5GREG, +COPS, +CSQ. The network of the machine stands
- * for all of them: there is one while the module runs normally at full functionality.
+ * The network as hosts see it before they use it: AT+CREG, +CGREG, +CEREG, +C5GREG, +COPS, +CSQ.
+ * The network of the machine stands for all of them: there is one while the module runs normally at
+ * full functionality.
  */
 #include <stdio.h>
 
@@ -58,8 +59,8 @@ AT_HANDLER(at_operator)
 	uint64_t mode = 0, format = daemon->operator_format;
 
 	if (request->form == DFOTA_AT_TEST) {
-		dfota_at_line(at, "+COPS: (2,\"%s\",\"%s\",\"%.5s\"),,(0,3),(0-2)", OPERATOR, OPERATOR,
-			      daemon->config.imsi);
+		dfota_at_line(at, "+COPS: (2,\"%s\",\"%s\",\"%.5s\"),,(0,3),(0-2)", OPERATOR,
+			      OPERATOR, daemon->config.imsi);
 	} else if (request->form == DFOTA_AT_READ) {
 		if (!registered(daemon))
 			dfota_at_line(at, "+COPS: 0");

@@ -67,8 +67,9 @@ int handles_open(struct handles *handles, const char *name, enum handle_mode mod
 	if (i == HANDLES_MAX)
 		return UFS_TOO_MANY;
 	handle = &handles->files[i];
-	code = mode == HANDLE_READ ? ufs_open_file(handles->ufs, name, &handle->fd, &handle->position)
-				   : ufs_open_write(handles->ufs, name, mode == HANDLE_EMPTY, &handle->fd);
+	code = mode == HANDLE_READ
+		   ? ufs_open_file(handles->ufs, name, &handle->fd, &handle->position)
+		   : ufs_open_write(handles->ufs, name, mode == HANDLE_EMPTY, &handle->fd);
 	if (code)
 		return code;
 	handle->mode = mode;
@@ -130,7 +131,8 @@ int handle_close(struct handle *handle)
 	return code;
 }
 
-/* ---- transfers --------------------------------------------------------------------------------- */
+/* ---- transfers ---------------------------------------------------------------------------------
+ */
 
 int handles_write_begin(struct handles *handles, struct handle *handle, uint64_t bytes)
 {

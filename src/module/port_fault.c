@@ -2,8 +2,9 @@
  *
  * Ordered faults of the port.
  *
- * A fault's text is looked for in URCs and answers, and at the beginning of the command line that an answer belongs to;
- * "ack" means the acknowledgements of an upload. Echo and data are left alone.
+ * A fault's text is looked for in URCs and answers, and at the beginning of the command line that
+ * an answer belongs to; "ack" means the acknowledgements of an upload. Echo and data are left
+ * alone.
  */
 #include "port_fault.h"
 
@@ -31,7 +32,8 @@ static const struct module_port_fault *order(const struct module_config *config,
 	return &config->fault_garbage;
 }
 
-bool port_fault_init(struct port_fault *fault, const struct module_config *config, const struct dfota_at *at)
+bool port_fault_init(struct port_fault *fault, const struct module_config *config,
+		     const struct dfota_at *at)
 {
 	bool any = false;
 
@@ -69,12 +71,14 @@ static bool is_answer(const uint8_t *piece, size_t bytes)
 	return false;
 }
 
-static bool matches(const struct port_fault *fault, const uint8_t *piece, size_t bytes, const char *text)
+static bool matches(const struct port_fault *fault, const uint8_t *piece, size_t bytes,
+		    const char *text)
 {
 	const char *line = dfota_at_last_line(fault->at);
 
 	if (bytes < 5 || memcmp(piece, "\r\n", 2) != 0)
-		return strcmp(text, "ack") == 0 && dfota_at_in_data(fault->at) && is_acks(piece, bytes);
+		return strcmp(text, "ack") == 0 && dfota_at_in_data(fault->at) &&
+		       is_acks(piece, bytes);
 	if (holds(piece, bytes, text))
 		return true;
 	return is_answer(piece, bytes) && strncasecmp(line, text, strlen(text)) == 0;

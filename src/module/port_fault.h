@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A port that fails on order, for developers of hosts: what is sent is lost, late, behind garbage, or takes the port away.
+ * A port that fails on order, for developers of hosts: what is sent is lost, late, behind garbage,
+ * or takes the port away.
  */
 #ifndef DFOTA_MODULE_PORT_FAULT_H
 #define DFOTA_MODULE_PORT_FAULT_H
@@ -17,7 +18,8 @@ struct port_fault {
 };
 
 /* False when module.ini orders none: then nobody need be asked. */
-bool port_fault_init(struct port_fault *fault, const struct module_config *config, const struct dfota_at *at);
+bool port_fault_init(struct port_fault *fault, const struct module_config *config,
+		     const struct dfota_at *at);
 
 /* Of one piece, in a buffer with MODULE_GARBAGE_MAX bytes behind it. */
 struct wire_fate port_fault_judge(struct port_fault *fault, uint8_t *piece, size_t bytes);

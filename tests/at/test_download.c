@@ -110,9 +110,9 @@ struct stop_row {
 static void test_pluses_with_guard_time_end_a_download(void **state)
 {
 	static const struct stop_row rows[] = {
-		{ 1000, "+++", 1000, true }, { 5000, "+++", 9000, true },
-		{ 999, "+++", 1000, false }, { 1000, "+++", 999, false },
-		{ 1000, "++", 5000, false }, { 1000, "++++", 5000, false },
+		{ 1000, "+++", 1000, true },   { 5000, "+++", 9000, true },
+		{ 999, "+++", 1000, false },   { 1000, "+++", 999, false },
+		{ 1000, "++", 5000, false },   { 1000, "++++", 5000, false },
 		{ 1000, "+++x", 5000, false },
 	};
 
@@ -133,9 +133,9 @@ static void test_pluses_with_guard_time_end_a_download(void **state)
 		dfota_at_tick(&rig->at, rig->now);
 		assert_int_equal(dfota_at_in_data(&rig->at), !rows[i].stops);
 		rig_pass(rig, 0);
-		rig_expect(rig, rows[i].stops ? LINES("+DOWN: 10,7878") OK
-					      : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" LINES(
-						      "+DOWN: 40,0") OK);
+		rig_expect(rig, rows[i].stops
+				    ? LINES("+DOWN: 10,7878") OK
+				    : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" LINES("+DOWN: 40,0") OK);
 		rig_send(rig, pluses + taken, count - taken); /* what waited, and a command */
 		rig_say(rig, "AT\r");
 		rig_expect(rig, OK);
