@@ -10,21 +10,20 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "log.h"
+
 #define SUFFIX ".img"
 
 void board_init(struct board *board)
 {
 	memset(board, 0, sizeof(*board));
-	board->area.fd = -1;
-	for (uint32_t i = 0; i < DFOTA_PARTITIONS_MAX; i++)
-		board->files[i].fd = -1;
 }
 
 void board_close(struct board *board)
 {
 	for (uint32_t i = 0; i < DFOTA_PARTITIONS_MAX; i++)
-		dfota_flash_file_close(&board->files[i]);
-	dfota_flash_file_close(&board->area);
+		dfota_storage_close(&board->storages[i]);
+	dfota_storage_close(&board->area);
 	dfota_package_close(board->package);
 	dfota_trust_close(board->trust);
 	free(board->memory);
@@ -36,7 +35,19 @@ static int by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static int list(struct board *board, const char *folder)
+static int name_add(struct board *board, const char *name)
+{
+	for (uint32_t i = 0; i < board->partition_count; i++)
+		if (strcmp(board->names[i], name) == 0)
+			return 0;
+	if (board->partition_count == DFOTA_PARTITIONS_MAX)
+		return DFOTA_E_ARGUMENT;
+	memcpy(board->names[board->partition_count++], name, strlen(name) + 1);
+	return 0;
+}
+
+/* Partitions that are files of the module's folder. */
+static int names_list(struct board *board, const char *folder)
 {
 	DIR *open = opendir(folder);
 	struct dirent *item;
@@ -53,54 +64,82 @@ static int list(struct board *board, const char *folder)
 			continue;
 		memcpy(name, item->d_name, bytes - suffix);
 		name[bytes - suffix] = '\0';
-		if (!dfota_partition_name_ok(name))
-			continue;
-		if (board->partition_count < DFOTA_PARTITIONS_MAX)
-			memcpy(board->names[board->partition_count++], name, sizeof(name));
-		else
-			error = DFOTA_E_ARGUMENT;
+		if (dfota_partition_name_ok(name))
+			error = name_add(board, name);
 	}
 	closedir(open);
+	return error;
+}
+
+static int names_collect(struct board *board, const struct module_config *config)
+{
+	char folder[PATH_MAX];
+	int error;
+
+	if (!module_path(config, "flash", folder))
+		return DFOTA_E_ARGUMENT;
+	error = names_list(board, folder);
+	/* The folder need not be there when partitions are elsewhere. */
+	if (error == DFOTA_E_NOT_FOUND && config->place_count > 0)
+		error = 0;
+	for (uint32_t i = 0; !error && i < config->place_count; i++)
+		error = name_add(board, config->places[i].partition);
 	qsort(board->names, board->partition_count, sizeof(board->names[0]), by_name);
 	return error;
+}
+
+static int storage_open(struct dfota_storage *storage, const struct module_config *config,
+			const char *name, const char *where, enum dfota_storage_mode mode)
+{
+	enum dfota_storage_kind kind;
+	const char *what = "the path is too long";
+	char path[PATH_MAX];
+	int error = DFOTA_E_ARGUMENT;
+
+	if (module_storage_path(config, where, &kind, path))
+		error = dfota_storage_open(storage, kind, path, mode, &what);
+	if (error)
+		module_log("storage: %s, %s: %s", name, where, what);
+	return error;
+}
+
+static int partition_open(struct board *board, const struct module_config *config, uint32_t i)
+{
+	char where[MODULE_TEXT_MAX + 1];
+	int error;
+
+	snprintf(where, sizeof(where), "flash/%s" SUFFIX, board->names[i]);
+	for (uint32_t p = 0; p < config->place_count; p++)
+		if (strcmp(config->places[p].partition, board->names[i]) == 0)
+			memcpy(where, config->places[p].where, sizeof(where));
+	error = storage_open(&board->storages[i], config, board->names[i], where,
+			     DFOTA_STORAGE_WRITE);
+	if (error)
+		return error;
+	board->partitions[i].name = board->names[i];
+	board->partitions[i].flash =
+		fault_wrap(&board->faults[i], dfota_storage_flash(&board->storages[i]), config,
+			   board->names[i]);
+	return 0;
 }
 
 int board_open_partitions(struct board *board, const struct module_config *config,
 			  char ret_what[DFOTA_PARTITION_NAME_MAX + 1])
 {
-	char folder[PATH_MAX], path[PATH_MAX + DFOTA_PARTITION_NAME_MAX + 8];
-	int error;
+	int error = names_collect(board, config);
 
 	*ret_what = '\0';
-	if (!module_path(config, "flash", folder))
-		return DFOTA_E_ARGUMENT;
-	error = list(board, folder);
 	for (uint32_t i = 0; !error && i < board->partition_count; i++) {
-		snprintf(path, sizeof(path), "%s/%s" SUFFIX, folder, board->names[i]);
-		error = dfota_flash_file_open(&board->files[i], path, true);
-		if (error) {
-			board->files[i].fd = -1;
+		error = partition_open(board, config, i);
+		if (error)
 			memcpy(ret_what, board->names[i], sizeof(board->names[i]));
-			break;
-		}
-		board->partitions[i].name = board->names[i];
-		board->partitions[i].flash = fault_wrap(&board->faults[i], &board->files[i].flash,
-							config, board->names[i]);
 	}
 	return error;
 }
 
 int board_open_area(struct board *board, const struct module_config *config)
 {
-	char path[PATH_MAX];
-	int error;
-
-	if (!module_path(config, config->area, path))
-		return DFOTA_E_ARGUMENT;
-	error = dfota_flash_file_create(&board->area, path);
-	if (error)
-		board->area.fd = -1;
-	return error;
+	return storage_open(&board->area, config, "area", config->area, DFOTA_STORAGE_CREATE);
 }
 
 int board_open_package(struct board *board, const struct module_config *config, const char *path)
@@ -135,5 +174,5 @@ int board_open_package(struct board *board, const struct module_config *config, 
 
 int board_status(struct board *board, struct dfota_updater_status *ret_status)
 {
-	return dfota_updater_status(&board->area.flash, ret_status);
+	return dfota_updater_status(dfota_storage_flash(&board->area), ret_status);
 }

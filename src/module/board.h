@@ -11,7 +11,7 @@
 
 /* What opening found out; the upgrade's report is made of it. */
 struct board {
-	struct dfota_flash_file files[DFOTA_PARTITIONS_MAX], area;
+	struct dfota_storage storages[DFOTA_PARTITIONS_MAX], area;
 	struct fault_flash faults[DFOTA_PARTITIONS_MAX];
 	struct dfota_updater_partition partitions[DFOTA_PARTITIONS_MAX];
 	char names[DFOTA_PARTITIONS_MAX][DFOTA_PARTITION_NAME_MAX + 1];
@@ -26,7 +26,9 @@ struct board {
 void board_init(struct board *board);
 void board_close(struct board *board);
 
-/* Partitions flash/<name>.img, by name, for writing. `ret_what` gets the name of the one concerned or "". */
+/* Partitions for writing, by name: those that module.ini places, and flash/<name>.img for all others. `ret_what` gets the name of
+ * the one concerned or ""; what is wrong is logged.
+ */
 int board_open_partitions(struct board *board, const struct module_config *config,
 			  char ret_what[DFOTA_PARTITION_NAME_MAX + 1]) DFOTA_MUST_CHECK;
 int board_open_area(struct board *board, const struct module_config *config) DFOTA_MUST_CHECK;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum kind { NAME, TEXT, NUMBER, BYTES, YESNO, CALL, FAULT, PORT_FAULT, END_FAULT };
+enum kind { NAME, TEXT, STORAGE, NUMBER, BYTES, YESNO, CALL, FAULT, PORT_FAULT, END_FAULT };
 
 struct key {
 	const char *name;
@@ -32,7 +32,7 @@ static const struct key keys[] = {
 	KEY("imsi", TEXT, imsi, 0),
 	KEY("iccid", TEXT, iccid, 0),
 	KEY("trust", TEXT, trust, 0),
-	KEY("area", TEXT, area, 0),
+	KEY("area", STORAGE, area, 0),
 	KEY("package-max", BYTES, package_max, UINT64_MAX),
 	KEY("memory-limit", BYTES, memory_limit, UINT64_MAX),
 	KEY("ufs-bytes", BYTES, ufs_bytes, UINT64_MAX),
@@ -84,6 +84,8 @@ static const struct module_config defaults = {
 	.call = MODULE_CALL_PDP,
 	.context = 1,
 };
+
+#define PLACE_PREFIX "partition-"
 
 struct load {
 	struct module_config *config;
@@ -223,6 +225,31 @@ static bool text_set(char *to, const char *value)
 	return true;
 }
 
+static bool storage_set(char *to, const char *value)
+{
+	enum dfota_storage_kind kind;
+	const char *path;
+
+	return dfota_storage_parse(value, &kind, &path) && text_set(to, value);
+}
+
+/* The last word on a partition counts, as with every key. */
+static bool place_set(struct module_config *config, const char *partition, const char *value)
+{
+	struct module_place *place = config->places;
+
+	if (!dfota_partition_name_ok(partition))
+		return false;
+	for (uint32_t i = 0; i < config->place_count; i++, place++)
+		if (strcmp(place->partition, partition) == 0)
+			return storage_set(place->where, value);
+	if (config->place_count == DFOTA_PARTITIONS_MAX || !storage_set(place->where, value))
+		return false;
+	memcpy(place->partition, partition, strlen(partition) + 1);
+	config->place_count++;
+	return true;
+}
+
 static bool value_set(const struct key *key, void *member, const char *value)
 {
 	static const char *const calls[] = { "none", "pdp", "command" };
@@ -235,6 +262,8 @@ static bool value_set(const struct key *key, void *member, const char *value)
 		return true;
 	case TEXT:
 		return text_set(member, value);
+	case STORAGE:
+		return storage_set(member, value);
 	case NUMBER:
 		return number(value, false, key->max, member);
 	case BYTES:
@@ -265,6 +294,13 @@ static int line(void *context, const char *section, const char *name, const char
 	struct load *load = context;
 
 	(void)section; /* headings are for people */
+	if (strncmp(name, PLACE_PREFIX, strlen(PLACE_PREFIX)) == 0) {
+		if (place_set(load->config, name + strlen(PLACE_PREFIX), value))
+			return 1;
+		if (!load->what)
+			load->what = "partition-<name> needs a partition's name and file:, block:, mtd: or ubi: and a path";
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(keys[i].name, name) != 0)
 			continue;
@@ -330,6 +366,14 @@ bool module_path(const struct module_config *config, const char *path, char *ret
 	return bytes > 0 && bytes < PATH_MAX;
 }
 
+bool module_storage_path(const struct module_config *config, const char *where,
+			 enum dfota_storage_kind *ret_kind, char *ret_path)
+{
+	const char *path;
+
+	return dfota_storage_parse(where, ret_kind, &path) && module_path(config, path, ret_path);
+}
+
 char *module_config_text(const char *project, const char *version, const char *trust)
 {
 	static const char format[] =
@@ -355,6 +399,9 @@ char *module_config_text(const char *project, const char *version, const char *t
 		"; memory-limit = 0\n"
 		"; Journal, redo ring and stash.\n"
 		"; area = state/area\n"
+		"; Partitions are flash/<name>.img, or where these say: file:, block:, mtd: or ubi: and a path.\n"
+		"; So may the area be.\n"
+		"; partition-<name> = mtd:/dev/mtd3\n"
 		"\n"
 		"[store]\n"
 		"; Size of the user file system.\n"

@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "dfota/package.h"
+#include "dfota/storage.h"
 
 #define MODULE_TEXT_MAX     160 /* bytes of a text value: a line of an ini file holds 200 */
 #define MODULE_CONTEXTS_MAX 16
@@ -39,6 +40,12 @@ struct module_end_fault {
 	uint32_t code, count, percent;
 };
 
+/* Where a partition lives, as "<kind>:<device>". */
+struct module_place {
+	char partition[DFOTA_PARTITION_NAME_MAX + 1];
+	char where[MODULE_TEXT_MAX + 1];
+};
+
 struct module_config {
 	char folder[PATH_MAX]; /* absolute */
 	/* identity */
@@ -50,6 +57,9 @@ struct module_config {
 	char trust[MODULE_TEXT_MAX + 1];
 	char area[MODULE_TEXT_MAX + 1];
 	uint64_t package_max, memory_limit;
+	/* storage: partitions that are not files of flash/ */
+	struct module_place places[DFOTA_PARTITIONS_MAX];
+	uint32_t place_count;
 	/* store */
 	uint64_t ufs_bytes;
 	/* port */
@@ -77,6 +87,10 @@ int module_config_load(struct module_config *config, const char *folder, const c
 
 /* `path` if it is absolute, else below the module's folder. `ret_path` has PATH_MAX bytes; false when it does not fit. */
 bool module_path(const struct module_config *config, const char *path, char *ret_path);
+
+/* Takes `where` apart and completes the path of a file; false when it does not fit. */
+bool module_storage_path(const struct module_config *config, const char *where,
+			 enum dfota_storage_kind *ret_kind, char *ret_path);
 
 /* Text of a commented module.ini with these values; malloc'ed, NULL when out of memory. */
 char *module_config_text(const char *project, const char *version, const char *trust);

@@ -75,6 +75,14 @@ static int fault_write(void *context, uint64_t offset, const void *data, size_t 
 	return error ? error : dfota_flash_write(fault->under, offset, data, bytes);
 }
 
+static int fault_erase(void *context, uint64_t offset, uint64_t bytes)
+{
+	struct fault_flash *fault = context;
+	int error = check(fault, FAULT_WRITE);
+
+	return error ? error : fault->under->ops->erase(fault->under->context, offset, bytes);
+}
+
 static int fault_flush(void *context)
 {
 	struct fault_flash *fault = context;
@@ -101,11 +109,11 @@ static int fault_resize(void *context, uint64_t size_bytes)
 	return error;
 }
 
-/* Whole erase blocks are written by dfota_flash_replace; files have none to erase. */
 static const struct dfota_flash_ops fault_ops = {
 	.read = fault_read,
 	.read_back = fault_read_back,
 	.write = fault_write,
+	.erase = fault_erase,
 	.flush = fault_flush,
 	.reserve = fault_reserve,
 	.resize = fault_resize,

@@ -155,7 +155,7 @@ static void run(struct attempt *attempt)
 	attempt->config = (struct dfota_updater_config){
 		.partitions = attempt->board.partitions,
 		.partition_count = attempt->board.partition_count,
-		.area = &attempt->board.area.flash,
+		.area = dfota_storage_flash(&attempt->board.area),
 		.package = attempt->board.package,
 		.project = upgrade->records->state.project,
 		.version = upgrade->records->state.version,

@@ -217,6 +217,28 @@ static void test_config_defaults_and_values(void **state)
 	assert_string_equal(path, "/etc/x");
 }
 
+static void test_config_places_partitions(void **state)
+{
+	struct module_config config;
+	enum dfota_storage_kind kind;
+	char path[PATH_MAX];
+	int line;
+
+	(void)state;
+	assert_int_equal(load(&config, "project = P\nversion = v\narea = block:/dev/a\npartition-boot = x/boot\n"
+				       "partition-tz = block:/dev/b\npartition-boot = file:boot.bin\n", &line), 0);
+	assert_int_equal(config.place_count, 2);
+	assert_string_equal(config.places[0].partition, "boot");
+	assert_true(module_storage_path(&config, config.places[0].where, &kind, path));
+	assert_int_equal(kind, DFOTA_STORAGE_FILE);
+	assert_string_equal(path + strlen(config.folder), "/boot.bin");
+	assert_true(module_storage_path(&config, config.places[1].where, &kind, path));
+	assert_int_equal(kind, DFOTA_STORAGE_BLOCK);
+	assert_string_equal(path, "/dev/b");
+	assert_true(module_storage_path(&config, config.area, &kind, path));
+	assert_int_equal(kind, DFOTA_STORAGE_BLOCK);
+}
+
 static void test_config_mistakes_are_told_with_their_line(void **state)
 {
 	static const char *const bad[] = { "packagemax = 3\n",	     "package-max = -1\n",
@@ -224,7 +246,9 @@ static void test_config_mistakes_are_told_with_their_line(void **state)
 					   "package-max = 20000000000G\n", "urc-settle-ms = 60001\n",
 					   "cme-always = maybe\n",   "data-call = modem\n",
 					   "fault-write = boot\n",   "fault-write = BOOT,1\n",
-					   "fault-write = boot,1,\n", "version = a\"b\n" };
+					   "fault-write = boot,1,\n", "version = a\"b\n",
+					   "area = disk:/dev/a\n", "partition-Boot = file:x\n",
+					   "partition-boot = block:\n" };
 	struct module_config config;
 	char text[200];
 	int line;
@@ -343,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ufs_remains_of_a_cut_upload_go_at_boot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ufs_symlinks_are_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config_defaults_and_values, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_config_places_partitions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config_mistakes_are_told_with_their_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config_text_is_what_load_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_contexts_one_user_of_an_apn_at_a_time, setup, teardown),

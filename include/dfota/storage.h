@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Backends of real storage (block device, raw MTD, UBI volume), and one way to open any of them by name.
+ *
+ * Every open takes the device for itself as far as the kernel lets it, allocates what it needs once, and reads
+ * only. The structs must not move while they are open. `ret_what` gets static text that says what is wrong
+ * with the device, for a log; it is set on every error. Errors: DFOTA_E_NOT_FOUND, DFOTA_E_BUSY (mounted, or open
+ * elsewhere), DFOTA_E_IO (not a device of this kind, read-only, or not usable), DFOTA_E_MEMORY.
+ */
+#ifndef DFOTA_STORAGE_H
+#define DFOTA_STORAGE_H
+
+#include "dfota/flash.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flash_kernel; /* private */
+
+/* ---- block device: eMMC or disk, whole or a partition of it ------------------------------------
+ * Writes and read_back go past the page cache (O_DIRECT); read goes through it. flush is fdatasync, which
+ * empties the drive's cache too. Geometry: write_bytes is the physical block, at least the sector, at
+ * most 4096; erase_bytes the physical block if that is larger: what a torn write may harm. Size is the device's:
+ * an image shorter than it leaves what follows as it is.
+ */
+struct dfota_flash_block {
+	struct dfota_flash flash; /* give &block.flash to users; context points back to this struct */
+	/* private */
+	const struct flash_kernel *kernel;
+	int fd, cached_fd;
+	uint32_t sector_bytes;
+	uint8_t *bounce;
+};
+
+/* Opens a block device; for writing exclusively, so that one that is mounted is refused. */
+int dfota_flash_block_open(struct dfota_flash_block *block, const char *path, bool writable,
+			   const char **ret_what) DFOTA_MUST_CHECK;
+void dfota_flash_block_close(struct dfota_flash_block *block); /* accepts one that did not open */
+
+/* ---- any of them ------------------------------------------------------------------------------- */
+
+enum dfota_storage_kind {
+	DFOTA_STORAGE_NONE, /* a zeroed struct: nothing is open */
+	DFOTA_STORAGE_FILE,
+	DFOTA_STORAGE_BLOCK,
+	DFOTA_STORAGE_KIND_COUNT
+};
+
+enum dfota_storage_mode {
+	DFOTA_STORAGE_READ,
+	DFOTA_STORAGE_WRITE,
+	DFOTA_STORAGE_CREATE /* as WRITE; a file that is not there is made, empty */
+};
+
+struct dfota_storage {
+	enum dfota_storage_kind kind; /* private */
+	union {
+		struct dfota_flash_file file;
+		struct dfota_flash_block block;
+	} as;
+};
+
+/* Takes "<kind>:<path>" apart: file, block. Text without a kind is a file. *ret_path points into `text`. False when it
+ * names no kind that there is, or no path.
+ */
+bool dfota_storage_parse(const char *text, enum dfota_storage_kind *ret_kind,
+			 const char **ret_path) DFOTA_MUST_CHECK;
+
+/* Opens `path` as `kind`; close whatever is returned. A power cut leaves nothing but, with CREATE, an empty file. */
+int dfota_storage_open(struct dfota_storage *storage, enum dfota_storage_kind kind,
+		       const char *path, enum dfota_storage_mode mode,
+		       const char **ret_what) DFOTA_MUST_CHECK;
+struct dfota_flash *dfota_storage_flash(struct dfota_storage *storage); /* NULL when nothing is open */
+void dfota_storage_close(struct dfota_storage *storage);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
