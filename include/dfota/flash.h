@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a partition is: geometry and five to seven operations. Backends: file; block, mtd and ubi follow.
+ * What a partition is: geometry and five to nine operations. Backend: file; block, mtd and ubi are in storage.h.
  *
  * Porting: fill in the geometry, write the operations, run tests/powerloss against it. An operation
  * returns 0 or a negative enum dfota_error (DFOTA_E_READ, _WRITE, _ERASE, _FLUSH, _RESIZE, _SPACE).
@@ -18,13 +18,15 @@ extern "C" {
 #endif
 
 #define DFOTA_FLASH_NEEDS_ERASE  1u /* a block is erased before it is written, pages in order, once */
-#define DFOTA_FLASH_ATOMIC_BLOCK 2u /* writing a whole block replaces it atomically (UBI) */
+#define DFOTA_FLASH_ATOMIC_BLOCK 2u /* a write starts at a block and replaces it atomically (UBI): a cut leaves the old block or
+				     * the new one, for good; the rest of the last block reads as erased */
+#define DFOTA_FLASH_MAP_MAX      256 /* bytes */
 #define DFOTA_FLASH_RESIZABLE    4u /* reserve and resize exist; size_bytes is the image's exact size */
 
 struct dfota_flash_geometry {
 	uint64_t size_bytes;   /* capacity; with RESIZABLE the current size */
 	uint32_t write_bytes;  /* writes start and end on multiples of it (the end of a file excepted): 1..64 KiB */
-	uint32_t erase_bytes;  /* erase block; equals write_bytes where nothing is erased */
+	uint32_t erase_bytes;  /* erase block; where nothing is erased, what a cut write may harm: write_bytes or more */
 	uint8_t erased_value;  /* byte read from an erased block */
 	uint32_t flags;
 };
@@ -44,6 +46,13 @@ struct dfota_flash_ops {
 	 */
 	int (*reserve)(void *context, uint64_t size_bytes);
 	int (*resize)(void *context, uint64_t size_bytes);
+	/* Both or none: for flash whose blocks may lie elsewhere after a restart (bad blocks of NAND). map_get describes where
+	 * they lie now, in at most DFOTA_FLASH_MAP_MAX bytes (DFOTA_E_SPACE if they do not do). map_set makes a
+	 * description the rule from now on, whatever the medium says, and updates geometry.size_bytes; DFOTA_E_CONTENT when
+	 * it is not one of this flash.
+	 */
+	int (*map_get)(void *context, uint8_t ret_map[DFOTA_FLASH_MAP_MAX], size_t *ret_bytes);
+	int (*map_set)(void *context, const uint8_t *map, size_t bytes);
 };
 
 struct dfota_flash {
@@ -65,6 +74,11 @@ int dfota_flash_write(struct dfota_flash *flash, uint64_t offset, const void *da
 int dfota_flash_flush(struct dfota_flash *flash) DFOTA_MUST_CHECK;
 int dfota_flash_reserve(struct dfota_flash *flash, uint64_t size_bytes) DFOTA_MUST_CHECK;
 int dfota_flash_resize(struct dfota_flash *flash, uint64_t size_bytes) DFOTA_MUST_CHECK;
+
+/* Flash without these operations has a map of 0 bytes, and takes no other. */
+int dfota_flash_map_get(struct dfota_flash *flash, uint8_t ret_map[DFOTA_FLASH_MAP_MAX],
+			size_t *ret_bytes) DFOTA_MUST_CHECK;
+int dfota_flash_map_set(struct dfota_flash *flash, const uint8_t *map, size_t bytes) DFOTA_MUST_CHECK;
 
 /* Replaces what is at [offset, offset + bytes): erases first where needed, then writes. `offset` is on a block boundary;
  * `bytes` is a multiple of write_bytes, or the range ends at the size. Whole blocks are erased: what lies

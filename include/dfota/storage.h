@@ -38,12 +38,41 @@ int dfota_flash_block_open(struct dfota_flash_block *block, const char *path, bo
 			   const char **ret_what) DFOTA_MUST_CHECK;
 void dfota_flash_block_close(struct dfota_flash_block *block); /* accepts one that did not open */
 
+/* ---- raw NAND or NOR behind an MTD character device ---------------------------------------------
+ * Block k is the k-th good one, as boot loaders count that skip bad blocks. Which blocks are bad is looked up when
+ * the device is opened, and frozen: map_get and map_set carry it over restarts. Of NAND at least 2 blocks and 1 % stay spare
+ * and do not count as size. A block that was written is read back at once; one in which the error correction had more to
+ * do than the kernel's bitflip_threshold is erased and written again, a few times, then taken as it is. What cannot be
+ * corrected is DFOTA_E_READ or _READBACK, and a block that cannot be erased or programmed DFOTA_E_ERASE or _WRITE;
+ * it is not marked bad. MTD writes nothing late, so flush has nothing to do (not so block2mtd, which is for
+ * experiments only). Cells of more than one bit (MLC) are refused: there a cut page harms one that was written before.
+ */
+#define DFOTA_MTD_BAD_MAX 120 /* bad blocks of one device */
+
+struct dfota_flash_mtd {
+	struct dfota_flash flash; /* give &mtd.flash to users; context points back to this struct */
+	/* private */
+	const struct flash_kernel *kernel;
+	int fd;
+	bool nand;
+	uint32_t block_count; /* good and bad */
+	uint64_t flips_max;   /* corrected bits of a page from which it is weak; 0 = not known */
+	uint8_t *page;
+	uint32_t bad_count, bad[DFOTA_MTD_BAD_MAX]; /* ascending */
+};
+
+/* There is no exclusive open: nothing else may use the device meanwhile. */
+int dfota_flash_mtd_open(struct dfota_flash_mtd *mtd, const char *path, bool writable,
+			 const char **ret_what) DFOTA_MUST_CHECK;
+void dfota_flash_mtd_close(struct dfota_flash_mtd *mtd); /* accepts one that did not open */
+
 /* ---- any of them ------------------------------------------------------------------------------- */
 
 enum dfota_storage_kind {
 	DFOTA_STORAGE_NONE, /* a zeroed struct: nothing is open */
 	DFOTA_STORAGE_FILE,
 	DFOTA_STORAGE_BLOCK,
+	DFOTA_STORAGE_MTD,
 	DFOTA_STORAGE_KIND_COUNT
 };
 
@@ -58,10 +87,11 @@ struct dfota_storage {
 	union {
 		struct dfota_flash_file file;
 		struct dfota_flash_block block;
+		struct dfota_flash_mtd mtd;
 	} as;
 };
 
-/* Takes "<kind>:<path>" apart: file, block. Text without a kind is a file. *ret_path points into `text`. False when it
+/* Takes "<kind>:<path>" apart: file, block, mtd. Text without a kind is a file. *ret_path points into `text`. False when it
  * names no kind that there is, or no path.
  */
 bool dfota_storage_parse(const char *text, enum dfota_storage_kind *ret_kind,

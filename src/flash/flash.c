@@ -60,6 +60,20 @@ int dfota_flash_resize(struct dfota_flash *flash, uint64_t size_bytes)
 	return size_bytes == flash->geometry.size_bytes ? 0 : DFOTA_E_RESIZE;
 }
 
+int dfota_flash_map_get(struct dfota_flash *flash, uint8_t ret_map[DFOTA_FLASH_MAP_MAX],
+			size_t *ret_bytes)
+{
+	*ret_bytes = 0;
+	return flash->ops->map_get ? flash->ops->map_get(flash->context, ret_map, ret_bytes) : 0;
+}
+
+int dfota_flash_map_set(struct dfota_flash *flash, const uint8_t *map, size_t bytes)
+{
+	if (flash->ops->map_set)
+		return flash->ops->map_set(flash->context, map, bytes);
+	return bytes == 0 ? 0 : DFOTA_E_CONTENT;
+}
+
 int dfota_flash_replace(struct dfota_flash *flash, uint64_t offset, const void *data, size_t bytes)
 {
 	uint64_t block = flash->geometry.erase_bytes;

@@ -39,5 +39,7 @@ int flash_open_error(int number, const char **ret_what) DFOTA_MUST_CHECK;
 /* The open functions of storage.h on another kernel. */
 int flash_block_open(struct dfota_flash_block *block, const struct flash_kernel *kernel,
 		     const char *path, bool writable, const char **ret_what) DFOTA_MUST_CHECK;
+int flash_mtd_open(struct dfota_flash_mtd *mtd, const struct flash_kernel *kernel, const char *path,
+		   bool writable, const char **ret_what) DFOTA_MUST_CHECK;
 
 #endif

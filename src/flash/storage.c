@@ -8,6 +8,7 @@ static const char *const kinds[DFOTA_STORAGE_KIND_COUNT] = {
 	[DFOTA_STORAGE_NONE] = "",
 	[DFOTA_STORAGE_FILE] = "file",
 	[DFOTA_STORAGE_BLOCK] = "block",
+	[DFOTA_STORAGE_MTD] = "mtd",
 };
 
 bool dfota_storage_parse(const char *text, enum dfota_storage_kind *ret_kind, const char **ret_path)
@@ -58,6 +59,9 @@ int dfota_storage_open(struct dfota_storage *storage, enum dfota_storage_kind ki
 	case DFOTA_STORAGE_BLOCK:
 		error = dfota_flash_block_open(&storage->as.block, path, writable, ret_what);
 		break;
+	case DFOTA_STORAGE_MTD:
+		error = dfota_flash_mtd_open(&storage->as.mtd, path, writable, ret_what);
+		break;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:
 		break;
@@ -76,6 +80,8 @@ struct dfota_flash *dfota_storage_flash(struct dfota_storage *storage)
 		return &storage->as.file.flash;
 	case DFOTA_STORAGE_BLOCK:
 		return &storage->as.block.flash;
+	case DFOTA_STORAGE_MTD:
+		return &storage->as.mtd.flash;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:
 		break;
@@ -91,6 +97,9 @@ void dfota_storage_close(struct dfota_storage *storage)
 		break;
 	case DFOTA_STORAGE_BLOCK:
 		dfota_flash_block_close(&storage->as.block);
+		break;
+	case DFOTA_STORAGE_MTD:
+		dfota_flash_mtd_close(&storage->as.mtd);
 		break;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:

@@ -109,6 +109,22 @@ static int fault_resize(void *context, uint64_t size_bytes)
 	return error;
 }
 
+static int fault_map_get(void *context, uint8_t ret_map[DFOTA_FLASH_MAP_MAX], size_t *ret_bytes)
+{
+	struct fault_flash *fault = context;
+
+	return dfota_flash_map_get(fault->under, ret_map, ret_bytes);
+}
+
+static int fault_map_set(void *context, const uint8_t *map, size_t bytes)
+{
+	struct fault_flash *fault = context;
+	int error = dfota_flash_map_set(fault->under, map, bytes);
+
+	fault->flash.geometry = fault->under->geometry;
+	return error;
+}
+
 static const struct dfota_flash_ops fault_ops = {
 	.read = fault_read,
 	.read_back = fault_read_back,
@@ -117,6 +133,8 @@ static const struct dfota_flash_ops fault_ops = {
 	.flush = fault_flush,
 	.reserve = fault_reserve,
 	.resize = fault_resize,
+	.map_get = fault_map_get,
+	.map_set = fault_map_set,
 };
 
 struct dfota_flash *fault_wrap(struct fault_flash *fault, struct dfota_flash *under,

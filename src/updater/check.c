@@ -62,13 +62,22 @@ static int geometry_check(const struct dfota_flash_geometry *geometry,
 static int partitions_bind(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->manifest->partition_count; i++) {
-		const struct dfota_manifest_partition *row = &e->manifest->partitions[i];
+		e->part.row = &e->manifest->partitions[i];
+		e->flashes[i] = flash_named(e, e->part.row->name);
+		if (!e->flashes[i])
+			return updater_fail(e, DFOTA_WHERE_PARTITION, DFOTA_E_CONTENT);
+	}
+	e->part.row = NULL;
+	return e->mine ? updater_maps_give(e) : updater_maps_take(e);
+}
+
+static int geometries_check(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->manifest->partition_count; i++) {
 		int error;
 
-		e->part.row = row;
-		e->flashes[i] = flash_named(e, row->name);
-		error =
-		    e->flashes[i] ? geometry_check(&e->flashes[i]->geometry, row) : DFOTA_E_CONTENT;
+		e->part.row = &e->manifest->partitions[i];
+		error = geometry_check(&e->flashes[i]->geometry, e->part.row);
 		if (error)
 			return updater_fail(e, DFOTA_WHERE_PARTITION, error);
 	}
@@ -110,6 +119,8 @@ int updater_fit_check(struct engine *e, uint64_t memory_bytes)
 	error = other_upgrade_check(e);
 	if (!error)
 		error = partitions_bind(e);
+	if (!error)
+		error = geometries_check(e);
 	if (error)
 		return error;
 	if (need > memory_bytes || (limit && need > limit))

@@ -19,6 +19,7 @@
 #define UPDATER_ENGINE_MAX                                                                         \
 	40960u /* bytes of struct engine, the same on every CPU: stands in manifests */
 #define UPDATER_PAD_BYTES   4096u /* behind the segment, for the padding of its last page */
+#define UPDATER_MAPS_MAX    880u  /* bytes of all partitions' maps in a record */
 #define UPDATER_DIGEST_PART 16	  /* bytes of a step's target and chunk digests; of the source 8 */
 
 /* A copy in the stash that this step or a later one reads. */
@@ -72,6 +73,8 @@ struct engine {
 	struct dfota_flash *flashes[DFOTA_PARTITIONS_MAX]; /* by the manifest's order */
 	struct dfota_record_store store;
 	struct journal journal; /* newest record */
+	uint8_t maps[UPDATER_MAPS_MAX]; /* of the partitions, as every record repeats them */
+	size_t maps_bytes;
 	bool mine;		/* it is of the package at hand, and flash a mixture */
 	struct layout layout;
 	struct partition part;
@@ -131,6 +134,13 @@ bool updater_journal_mine(const struct engine *e);
 /* Records `phase` at the step at hand; durable when it returns 0. */
 int updater_journal_put(struct engine *e, enum dfota_updater_phase phase,
 			uint32_t unit) DFOTA_MUST_CHECK;
+
+/* Where the partitions' blocks lie: asked of the flashes for a fresh upgrade, or told to them as the
+ * newest record has it. Blocks must not move while an upgrade is under way, though one more of them
+ * may have become bad.
+ */
+int updater_maps_take(struct engine *e) DFOTA_MUST_CHECK;
+int updater_maps_give(struct engine *e) DFOTA_MUST_CHECK;
 
 /* Records an end, COMMIT or ABANDONED, twice: power may have gone while the first was written, and
  * then it may read well once and be gone later, after success was told. The second, marked by unit
