@@ -66,6 +66,26 @@ int dfota_flash_mtd_open(struct dfota_flash_mtd *mtd, const char *path, bool wri
 			 const char **ret_what) DFOTA_MUST_CHECK;
 void dfota_flash_mtd_close(struct dfota_flash_mtd *mtd); /* accepts one that did not open */
 
+/* ---- dynamic UBI volume ------------------------------------------------------------------------
+ * Each logical erase block is changed atomically (UBI_IOCEBCH), so geometry has DFOTA_FLASH_ATOMIC_BLOCK; erase_bytes is
+ * the logical block (often 126976 bytes: no power of two), write_bytes 1. UBI takes care of bad blocks and wear.
+ * A static volume, and one whose update was interrupted, are refused. Nobody else may have the volume
+ * open, a ubiblock device included: changes would fail with DFOTA_E_WRITE.
+ */
+#define DFOTA_UBI_PATH_MAX 255 /* bytes */
+
+struct dfota_flash_ubi {
+	struct dfota_flash flash; /* give &ubi.flash to users; context points back to this struct */
+	/* private */
+	const struct flash_kernel *kernel;
+	int fd; /* -1 after a change that failed if it could not be opened again */
+	char path[DFOTA_UBI_PATH_MAX + 1];
+};
+
+int dfota_flash_ubi_open(struct dfota_flash_ubi *ubi, const char *path, bool writable,
+			 const char **ret_what) DFOTA_MUST_CHECK;
+void dfota_flash_ubi_close(struct dfota_flash_ubi *ubi); /* accepts one that did not open */
+
 /* ---- any of them ------------------------------------------------------------------------------- */
 
 enum dfota_storage_kind {
@@ -73,6 +93,7 @@ enum dfota_storage_kind {
 	DFOTA_STORAGE_FILE,
 	DFOTA_STORAGE_BLOCK,
 	DFOTA_STORAGE_MTD,
+	DFOTA_STORAGE_UBI,
 	DFOTA_STORAGE_KIND_COUNT
 };
 
@@ -88,10 +109,11 @@ struct dfota_storage {
 		struct dfota_flash_file file;
 		struct dfota_flash_block block;
 		struct dfota_flash_mtd mtd;
+		struct dfota_flash_ubi ubi;
 	} as;
 };
 
-/* Takes "<kind>:<path>" apart: file, block, mtd. Text without a kind is a file. *ret_path points into `text`. False when it
+/* Takes "<kind>:<path>" apart: file, block, mtd, ubi. Text without a kind is a file. *ret_path points into `text`. False when it
  * names no kind that there is, or no path.
  */
 bool dfota_storage_parse(const char *text, enum dfota_storage_kind *ret_kind,

@@ -41,5 +41,7 @@ int flash_block_open(struct dfota_flash_block *block, const struct flash_kernel 
 		     const char *path, bool writable, const char **ret_what) DFOTA_MUST_CHECK;
 int flash_mtd_open(struct dfota_flash_mtd *mtd, const struct flash_kernel *kernel, const char *path,
 		   bool writable, const char **ret_what) DFOTA_MUST_CHECK;
+int flash_ubi_open(struct dfota_flash_ubi *ubi, const struct flash_kernel *kernel, const char *path,
+		   bool writable, const char **ret_what) DFOTA_MUST_CHECK;
 
 #endif

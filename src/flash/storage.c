@@ -5,10 +5,8 @@
 #include "dfota/storage.h"
 
 static const char *const kinds[DFOTA_STORAGE_KIND_COUNT] = {
-	[DFOTA_STORAGE_NONE] = "",
-	[DFOTA_STORAGE_FILE] = "file",
-	[DFOTA_STORAGE_BLOCK] = "block",
-	[DFOTA_STORAGE_MTD] = "mtd",
+	[DFOTA_STORAGE_NONE] = "",   [DFOTA_STORAGE_FILE] = "file", [DFOTA_STORAGE_BLOCK] = "block",
+	[DFOTA_STORAGE_MTD] = "mtd", [DFOTA_STORAGE_UBI] = "ubi",
 };
 
 bool dfota_storage_parse(const char *text, enum dfota_storage_kind *ret_kind, const char **ret_path)
@@ -62,6 +60,9 @@ int dfota_storage_open(struct dfota_storage *storage, enum dfota_storage_kind ki
 	case DFOTA_STORAGE_MTD:
 		error = dfota_flash_mtd_open(&storage->as.mtd, path, writable, ret_what);
 		break;
+	case DFOTA_STORAGE_UBI:
+		error = dfota_flash_ubi_open(&storage->as.ubi, path, writable, ret_what);
+		break;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:
 		break;
@@ -82,6 +83,8 @@ struct dfota_flash *dfota_storage_flash(struct dfota_storage *storage)
 		return &storage->as.block.flash;
 	case DFOTA_STORAGE_MTD:
 		return &storage->as.mtd.flash;
+	case DFOTA_STORAGE_UBI:
+		return &storage->as.ubi.flash;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:
 		break;
@@ -100,6 +103,9 @@ void dfota_storage_close(struct dfota_storage *storage)
 		break;
 	case DFOTA_STORAGE_MTD:
 		dfota_flash_mtd_close(&storage->as.mtd);
+		break;
+	case DFOTA_STORAGE_UBI:
+		dfota_flash_ubi_close(&storage->as.ubi);
 		break;
 	case DFOTA_STORAGE_NONE:
 	case DFOTA_STORAGE_KIND_COUNT:

@@ -354,6 +354,8 @@ static void kinds_are_parsed(void **state)
 		{ "/a:b/c", "/a:b/c", DFOTA_STORAGE_FILE },
 		{ "file:x:y", "x:y", DFOTA_STORAGE_FILE },
 		{ "block:/dev/mmcblk0p5", "/dev/mmcblk0p5", DFOTA_STORAGE_BLOCK },
+		{ "mtd:/dev/mtd3", "/dev/mtd3", DFOTA_STORAGE_MTD },
+		{ "ubi:/dev/ubi0_2", "/dev/ubi0_2", DFOTA_STORAGE_UBI },
 		{ "block:", NULL, DFOTA_STORAGE_NONE },
 		{ "blocks:/dev/x", NULL, DFOTA_STORAGE_NONE },
 		{ "bloc:/dev/x", NULL, DFOTA_STORAGE_NONE },
