@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum kind { NAME, TEXT, STORAGE, NUMBER, BYTES, YESNO, CALL, FAULT, PORT_FAULT, END_FAULT };
+#include "port.h"
+
+enum kind { NAME, TEXT, STORAGE, NUMBER, BYTES, YESNO, CALL, REBOOT, FAULT, PORT_FAULT, END_FAULT };
 
 struct key {
 	const char *name;
@@ -36,6 +38,9 @@ static const struct key keys[] = {
 	KEY("package-max", BYTES, package_max, UINT64_MAX),
 	KEY("memory-limit", BYTES, memory_limit, UINT64_MAX),
 	KEY("ufs-bytes", BYTES, ufs_bytes, UINT64_MAX),
+	KEY("port", TEXT, port, 0),
+	KEY("port-baud", NUMBER, port_baud, UINT32_MAX),
+	KEY("reboot", REBOOT, reboot, 0),
 	KEY("boot-urcs", TEXT, boot_urcs, 0),
 	KEY("urc-settle-ms", NUMBER, urc_settle_ms, 60000),
 	KEY("urc-gap-ms", NUMBER, urc_gap_ms, 1000),
@@ -72,6 +77,8 @@ static const struct module_config defaults = {
 	.area = "state/area",
 	.package_max = 1ull << 30,
 	.ufs_bytes = 512ull << 20,
+	.port = "pty",
+	.port_baud = 115200,
 	.boot_urcs = "RDY",
 	.urc_settle_ms = 8000,
 	.urc_gap_ms = 100,
@@ -250,9 +257,20 @@ static bool place_set(struct module_config *config, const char *partition, const
 	return true;
 }
 
+/* Number of the word among `count` ones, -1 when it is none of them. */
+static int word(const char *value, const char *const *words, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(value, words[i]) == 0)
+			return i;
+	return -1;
+}
+
 static bool value_set(const struct key *key, void *member, const char *value)
 {
 	static const char *const calls[] = { "none", "pdp", "command" };
+	static const char *const reboots[] = { "exec", "kernel" };
+	int at;
 
 	switch (key->kind) {
 	case NAME:
@@ -272,13 +290,15 @@ static bool value_set(const struct key *key, void *member, const char *value)
 		*(bool *)member = strcmp(value, "yes") == 0;
 		return *(bool *)member || strcmp(value, "no") == 0;
 	case CALL:
-		for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-			if (strcmp(value, calls[i]) == 0) {
-				*(enum module_call *)member = (enum module_call)i;
-				return true;
-			}
-		}
-		return false;
+		at = word(value, calls, 3);
+		if (at >= 0)
+			*(enum module_call *)member = (enum module_call)at;
+		return at >= 0;
+	case REBOOT:
+		at = word(value, reboots, 2);
+		if (at >= 0)
+			*(enum module_reboot *)member = (enum module_reboot)at;
+		return at >= 0;
 	case FAULT:
 		return fault(value, member);
 	case PORT_FAULT:
@@ -324,6 +344,10 @@ static int whole(struct module_config *config, const char **what)
 		*what = "context starts at 1";
 	else if (config->call == MODULE_CALL_COMMAND && !*config->call_up)
 		*what = "data-call = command needs data-call-up";
+	else if (strcmp(config->port, "pty") != 0 && *config->port != '/')
+		*what = "port is pty or the absolute path of a terminal";
+	else if (!port_tty_speed_ok(config->port_baud))
+		*what = "port-baud is no speed of terminals";
 	if (!*config->model)
 		memcpy(config->model, config->project, strlen(config->project) + 1);
 	return *what ? DFOTA_E_ARGUMENT : 0;
@@ -408,6 +432,9 @@ char *module_config_text(const char *project, const char *version, const char *t
 		"; ufs-bytes = 512M\n"
 		"\n"
 		"[port]\n"
+		"; pty: a pseudo-terminal behind the symlink `at`. Or a serial terminal, as /dev/ttyGS0, and its speed.\n"
+		"; port = pty\n"
+		"; port-baud = 115200\n"
 		"; First words after a boot, between bars, e.g. RDY | +CFUN: 1 | +CPIN: READY | +QIND: SMS DONE\n"
 		"; boot-urcs = RDY\n"
 		"; After a reboot into the upgrade no URC is sent for so long after the host's first command,\n"
@@ -416,6 +443,8 @@ char *module_config_text(const char *project, const char *version, const char *t
 		"; Least time between two URCs; how long the port is away in a reboot.\n"
 		"; urc-gap-ms = 100\n"
 		"; reboot-ms = 1000\n"
+		"; exec: a reboot runs the program again. kernel: it restarts this machine.\n"
+		"; reboot = exec\n"
 		"; Send +CME ERROR: <code> from 400 on with AT+CMEE=0 too, as real modules do.\n"
 		"; cme-always = yes\n"
 		"\n"

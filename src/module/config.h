@@ -14,6 +14,8 @@
 #define MODULE_CONTEXTS_MAX 16
 #define MODULE_INI          "module.ini"
 
+enum module_reboot { MODULE_REBOOT_EXEC, MODULE_REBOOT_KERNEL };
+
 enum module_call { MODULE_CALL_NONE, MODULE_CALL_PDP, MODULE_CALL_COMMAND };
 
 /* One injected fault, for tests: of all operations of its kind on `partition`, those after the first `after` of a boot
@@ -63,6 +65,9 @@ struct module_config {
 	/* store */
 	uint64_t ufs_bytes;
 	/* port */
+	char port[MODULE_TEXT_MAX + 1]; /* "pty", or the absolute path of a serial terminal */
+	uint64_t port_baud;
+	enum module_reboot reboot;
 	char boot_urcs[MODULE_TEXT_MAX + 1];
 	uint64_t urc_settle_ms, urc_gap_ms, reboot_ms;
 	bool cme_always;

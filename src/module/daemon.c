@@ -198,7 +198,7 @@ static int open_loop(struct daemon *daemon)
 	daemon->wire.context = daemon;
 	if (port_fault_init(&daemon->port_fault, &daemon->config, &daemon->wire.at))
 		daemon->wire.fate = on_piece;
-	return wire_open(&daemon->wire, &daemon->loop, &port_pty, &daemon->config, &at);
+	return wire_open(&daemon->wire, &daemon->loop, port_kind(&daemon->config), &daemon->config, &at);
 }
 
 static void log_boot(const struct daemon *daemon)
@@ -297,7 +297,10 @@ static int run(struct daemon *daemon, struct reboot_exec *reboot)
 	close_stores(daemon);
 	dfota_transport_finish();
 	if (next == DAEMON_REBOOT) {
-		(void)reboot_exec_ops.reboot(reboot);
+		if (daemon->config.reboot == MODULE_REBOOT_KERNEL)
+			(void)reboot_kernel_ops.reboot(NULL);
+		else
+			(void)reboot_exec_ops.reboot(reboot);
 		module_log("the reboot failed");
 		return EXIT_FAILED;
 	}

@@ -87,4 +87,4 @@ static void pty_discard(struct port *port)
 	(void)tcflush(port->peer, TCIFLUSH);
 }
 
-const struct port_ops port_pty = { "pty", pty_open, pty_close, pty_discard };
+const struct port_ops port_pty = { "pty", false, pty_open, pty_close, pty_discard };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reboot by running this program again: the file-backed module's way.
+ * Ways to reboot: running this program again, as a module that is a process does, or the machine's own.
  */
 #ifndef DFOTA_MODULE_REBOOT_H
 #define DFOTA_MODULE_REBOOT_H
@@ -18,5 +18,8 @@ int reboot_exec_init(struct reboot_exec *reboot, char **argv, const char *file, 
 
 /* Context: struct reboot_exec. Same process number, fresh memory, no descriptor but the standard three. */
 extern const struct reboot_ops reboot_exec_ops;
+
+/* No context. Writes out what file systems hold and restarts the machine; needs the right to. */
+extern const struct reboot_ops reboot_kernel_ops;
 
 #endif

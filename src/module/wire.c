@@ -7,10 +7,60 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define BACK_AGAIN_MS 1000 /* a port that could not be opened again is tried again */
+#include "log.h"
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
+
+/* ---- a port that comes and goes -------------------------------------------------------------- */
+
+static int attach(struct wire *wire, const struct module_config *config)
+{
+	int error = wire->port.ops->open(&wire->port, config);
+
+	if (error)
+		return error;
+	if (uv_poll_init(wire->loop, &wire->poll, wire->port.fd)) {
+		wire->port.ops->close(&wire->port);
+		return DFOTA_E_IO;
+	}
+	wire->poll.data = wire;
+	wire->line = WIRE_HERE;
+	return 0;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+	struct wire *wire = handle->data;
+
+	wire->line = WIRE_AWAY;
+}
+
+/* What was on its way is gone with the port, and so is a file that was being sent; URCs wait for
+ * its return, which is looked for after `for_ms`.
+ */
+static void lose(struct wire *wire, uint64_t for_ms)
+{
+	module_log("port %s: gone", wire->port.link);
+	uv_close((uv_handle_t *)&wire->poll, on_poll_closed);
+	wire->port.ops->close(&wire->port);
+	wire->line = WIRE_LEAVING;
+	wire->retry_ms = uv_now(wire->loop) + for_ms;
+	wire->out_at = wire->out_bytes = wire->in_at = wire->in_bytes = 0;
+	wire->held_ms = wire->stalled_ms = 0;
+	dfota_at_hang_up(&wire->at);
+}
+
+static void find(struct wire *wire)
+{
+	if (wire->line != WIRE_AWAY || uv_now(wire->loop) < wire->retry_ms)
+		return;
+	wire->retry_ms = uv_now(wire->loop) + WIRE_RETRY_MS;
+	if (attach(wire, wire->config) == 0)
+		module_log("port %s: there", wire->port.link);
+}
+
+/* ---- the engine's two sides ------------------------------------------------------------------ */
 
 /* Gives the engine what was read, as far as it takes it. */
 static void feed(struct wire *wire)
@@ -33,9 +83,12 @@ static void feed(struct wire *wire)
 static bool put(struct wire *wire)
 {
 	while (wire->out_at < wire->out_bytes) {
-		ssize_t done = write(wire->port.fd, wire->out + wire->out_at,
-				     wire->out_bytes - wire->out_at);
+		ssize_t done;
 
+		if (wire->line != WIRE_HERE)
+			return false;
+		done =
+		    write(wire->port.fd, wire->out + wire->out_at, wire->out_bytes - wire->out_at);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
@@ -45,49 +98,6 @@ static bool put(struct wire *wire)
 		wire->stalled_ms = 0;
 	}
 	return true;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	((struct wire *)handle->data)->closing = false;
-}
-
-/* The port goes away, with what was on its way. */
-static void drop(struct wire *wire)
-{
-	wire->dropped = true;
-	wire->back_ms = uv_now(wire->loop) + wire->config->reboot_ms;
-	wire->closing = true;
-	wire->out_at = wire->out_bytes = wire->in_at = wire->in_bytes = 0;
-	wire->held_ms = wire->stalled_ms = 0;
-	uv_poll_stop(&wire->poll);
-	uv_close((uv_handle_t *)&wire->poll, on_closed);
-	wire->port.ops->close(&wire->port);
-	dfota_at_hang_up(&wire->at);
-}
-
-static int port_open(struct wire *wire)
-{
-	int error = wire->port.ops->open(&wire->port, wire->config);
-
-	if (error)
-		return error;
-	if (uv_poll_init(wire->loop, &wire->poll, wire->port.fd)) {
-		wire->port.ops->close(&wire->port);
-		return DFOTA_E_IO;
-	}
-	wire->poll.data = wire;
-	return 0;
-}
-
-static void come_back(struct wire *wire)
-{
-	if (!wire->dropped || wire->closing || uv_now(wire->loop) < wire->back_ms)
-		return;
-	if (port_open(wire))
-		wire->back_ms = uv_now(wire->loop) + BACK_AGAIN_MS;
-	else
-		wire->dropped = false;
 }
 
 /* What ordered faults make of the new piece. */
@@ -100,7 +110,7 @@ static void judge(struct wire *wire)
 	fate = wire->fate(wire->context, wire->out, wire->out_bytes);
 	wire->out_bytes = fate.bytes;
 	if (fate.drop)
-		drop(wire);
+		lose(wire, wire->config->reboot_ms);
 	else if (fate.delay_ms)
 		wire->held_ms = uv_now(wire->loop) + fate.delay_ms;
 }
@@ -108,7 +118,7 @@ static void judge(struct wire *wire)
 static void drain(struct wire *wire)
 {
 	for (;;) {
-		if (wire->dropped || uv_now(wire->loop) < wire->held_ms)
+		if (uv_now(wire->loop) < wire->held_ms)
 			return;
 		wire->held_ms = 0;
 		if (!put(wire)) {
@@ -137,11 +147,13 @@ static void stall_end(struct wire *wire)
 		dfota_at_hang_up(&wire->at);
 }
 
+/* ---- turns ----------------------------------------------------------------------------------- */
+
 static void watch(struct wire *wire)
 {
 	int events = 0;
 
-	if (wire->dropped)
+	if (wire->line != WIRE_HERE)
 		return;
 	if (wire->in_bytes == 0)
 		events |= UV_READABLE;
@@ -156,8 +168,6 @@ static void timer_set(struct wire *wire, uint64_t engine_ms)
 
 	if (wire->wake_ms != UINT64_MAX)
 		wait = dfota_min64(wait, wire->wake_ms > now ? wire->wake_ms - now : 0);
-	if (wire->dropped)
-		wait = dfota_min64(wait, wire->back_ms > now ? wire->back_ms - now : 0);
 	if (wire->held_ms)
 		wait = dfota_min64(wait, wire->held_ms > now ? wire->held_ms - now : 0);
 	if (wire->stalled_ms) {
@@ -165,6 +175,8 @@ static void timer_set(struct wire *wire, uint64_t engine_ms)
 
 		wait = dfota_min64(wait, end > now ? end - now : 0);
 	}
+	if (wire->line != WIRE_HERE)
+		wait = dfota_min64(wait, wire->retry_ms > now ? wire->retry_ms - now : 1);
 	if (wait == UINT64_MAX)
 		uv_timer_stop(&wire->timer);
 	else
@@ -181,7 +193,7 @@ void wire_kick(struct wire *wire)
 	if (!wire->open)
 		return;
 	uv_update_time(wire->loop);
-	come_back(wire);
+	find(wire);
 	stall_end(wire);
 	engine_ms = dfota_at_tick(&wire->at, uv_now(wire->loop));
 	/* What did not fit may fit once output has gone, and nothing else would wake us for it. */
@@ -207,16 +219,20 @@ void wire_kick(struct wire *wire)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct wire *wire = poll->data;
+	bool gone = status < 0;
 
 	if (status == 0 && (events & UV_READABLE) && wire->in_bytes == 0) {
 		ssize_t got = read(wire->port.fd, wire->in, sizeof(wire->in));
 
+		gone = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 		if (got > 0) {
 			wire->in_bytes = (size_t)got;
 			if (!wire->first_input_ms)
 				wire->first_input_ms = uv_now(wire->loop);
 		}
 	}
+	if (gone && wire->port.ops->comes_and_goes)
+		lose(wire, WIRE_RETRY_MS);
 	wire_kick(wire);
 }
 
@@ -233,10 +249,11 @@ int wire_open(struct wire *wire, uv_loop_t *loop, const struct port_ops *ops,
 	wire->loop = loop;
 	wire->config = config;
 	wire->port.ops = ops;
+	wire->line = WIRE_AWAY;
 	uv_update_time(loop);
 	dfota_at_init(&wire->at, at, uv_now(loop));
-	error = port_open(wire);
-	if (error)
+	error = attach(wire, config);
+	if (error && !ops->comes_and_goes)
 		return error;
 	uv_timer_init(loop, &wire->timer);
 	wire->timer.data = wire;
@@ -244,6 +261,7 @@ int wire_open(struct wire *wire, uv_loop_t *loop, const struct port_ops *ops,
 	wire->wake_ms = UINT64_MAX;
 	wire->open_ms = wire->output_ms = uv_now(loop);
 	watch(wire);
+	timer_set(wire, UINT64_MAX);
 	return 0;
 }
 
@@ -253,9 +271,8 @@ void wire_close(struct wire *wire)
 		return;
 	wire->open = false;
 	uv_close((uv_handle_t *)&wire->timer, NULL);
-	if (wire->dropped)
+	if (wire->line != WIRE_HERE)
 		return;
-	uv_poll_stop(&wire->poll);
 	uv_close((uv_handle_t *)&wire->poll, NULL);
 	wire->port.ops->close(&wire->port);
 }

@@ -19,9 +19,14 @@ struct wire_fate {
 	bool drop;         /* it is lost with the port, which comes back after reboot-ms */
 };
 
+#define WIRE_RETRY_MS 250 /* between two looks whether a port that went is back */
+
+enum wire_line { WIRE_AWAY, WIRE_HERE, WIRE_LEAVING };
+
 struct wire {
 	struct dfota_at at;
 	struct port port;
+	const struct module_config *config;
 	uv_loop_t *loop;
 	uv_poll_t poll;
 	uv_timer_t timer;
@@ -30,11 +35,9 @@ struct wire {
 	/* Asked about each piece when set. */
 	struct wire_fate (*fate)(void *context, uint8_t *piece, size_t bytes);
 	void *context;
-	const struct module_config *config;
 	bool open;
-	bool closing;            /* the poll's handle is not free yet */
-	bool dropped;            /* the port is away for a while; the rest lives on */
-	uint64_t back_ms;        /* until then */
+	enum wire_line line;     /* HERE, but for ports that come and go */
+	uint64_t retry_ms;       /* AWAY: when to look again */
 	uint64_t held_ms;        /* the piece in `out` goes not before; 0 = at once */
 	uint64_t open_ms;        /* when the port came up */
 	uint64_t first_input_ms; /* of the host since then; 0 = none */
@@ -45,7 +48,9 @@ struct wire {
 	uint8_t in[4096], out[DFOTA_AT_OUTPUT_MAX + MODULE_GARBAGE_MAX];
 };
 
-/* Opens the port and starts. `wire` must not move. On error nothing is left open. */
+/* Opens the port and starts; one that comes and goes may also be away. `wire` must not move. On
+ * error nothing is left open.
+ */
 int wire_open(struct wire *wire, uv_loop_t *loop, const struct port_ops *ops,
 	      const struct module_config *config, const struct dfota_at_config *at) DFOTA_MUST_CHECK;
 
