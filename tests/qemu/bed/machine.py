@@ -156,8 +156,15 @@ class Machine:
         self._migrated()
         self._link()
         self.control("cont")
-        self.process.stdin.write(b"go\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(b"go\n")
+            self.process.stdin.flush()
+        except BrokenPipeError: # cut already
+            pass
+
+    def process_kill(self):
+        """The end of the power, as a disk asks for it."""
+        self.process.kill()
 
     def end(self):
         """After the process has ended, or to end it. Returns "reboot", "nand" or "killed"."""
@@ -167,7 +174,10 @@ class Machine:
         self.reader.join()
         self.port.unlink(missing_ok=True)
         self.control.close()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.stdout.close()
         if "Kernel panic" in self.console or "Oops:" in self.console:
             raise Failed(f"the guest's kernel failed:\n{self.console[-3000:]}")
