@@ -92,13 +92,13 @@ class Machine:
             words += ["-blockdev", json.dumps(back), "-device", f"virtio-blk-pci,drive={name},addr={number + 5:#x},write-cache=on"]
         return words
 
-    def _words(self, wait, empty, extra):
+    def _words(self, wait, empty, extra, job=None):
         memory, line = self._memory()
         words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-nodefaults", "-display", "none", "-no-reboot",
                  "-serial", "stdio", "-chardev", "pty,id=at", "-serial", "chardev:at",
                  "-qmp", f"unix:{self.control_path},server=on,wait=off",
                  "-kernel", str(self.kernel), "-initrd", str(self.initrd),
-                 "-append", " ".join(filter(None, [WORDS, line, "state=vda", "wait" if wait else ""]))]
+                 "-append", " ".join(filter(None, [WORDS, line, "state=vda", "wait" if wait else "", f"job={job}" if job else ""]))]
         return words + memory + self._disks(empty) + list(extra)
 
     # ---- one life ----------------------------------------------------------------------------------
@@ -142,12 +142,12 @@ class Machine:
                 new.symlink_to(device["filename"].removeprefix("pty:").split(" ")[0])
                 new.rename(self.port)
 
-    def start(self, cold):
+    def start(self, cold, job=None):
         self.lives += 1
         self.cold += cold
         self.log.write(f"\n=== life {self.lives}, {'cold' if cold else 'from the snapshot'}\n")
         if cold:
-            self._launch(self._words(False, False, []))
+            self._launch(self._words(False, False, [], job))
             self._link()
             return
         self._launch(self._words(True, False, ["-S", "-incoming", "defer"]))

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from . import initramfs, kernel, machine, nand
+from . import disk, initramfs, kernel, machine, nand
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "system"))
 from harness import PROJECT, edited, text_like, write_firmware  # noqa: E402
@@ -26,9 +26,16 @@ class Site:
         self.template = self.folder / "template"
         self.template.mkdir(parents=True)
         self.kernel = kernel.Kernel()
+        self.disks = [("state", STATE_BYTES), *backend.disk_sizes()]
         self.firmware(random.Random(f"firmware-{seed}"))
-        self.module()
         self.guest()
+        folder = self.module()
+        self.state(folder)
+        self.backend.make(self)
+        if not backend.files_stay: # they were there for what has made the media
+            shutil.rmtree(folder / "flash")
+            self.state(folder)
+        self.snapshot_make()
 
     def tool(self, *words):
         result = subprocess.run([str(self.dfota), *map(str, words)], capture_output=True, text=True, timeout=600, check=False)
@@ -40,7 +47,7 @@ class Site:
         """tz stays the same; the others change, move within themselves, and hold something new."""
         sizes = self.backend.sizes
         self.old = {name: text_like(rng, size) for name, size in sizes.items()}
-        self.new = {name: data if name == "tz" else edited(rng, data)[:self.room(name, len(data))]
+        self.new = {name: data if name == "tz" else edited(rng, data)[:len(data) + self.backend.grows]
                     for name, data in self.old.items()}
         write_firmware(self.folder / OLD, OLD, self.old)
         write_firmware(self.folder / NEW, NEW, self.new)
@@ -50,32 +57,33 @@ class Site:
         self.tool("pack", self.folder / OLD, self.folder / NEW, "-o", self.package, "--key", f"{self.key}.key",
                   "--segment", self.backend.segment)
 
-    def room(self, name, old_bytes):
-        """How large the new image may be."""
-        return old_bytes if self.backend.disk_sizes() or self.backend.nand_parts else old_bytes + 3000
-
     def module(self):
         folder = self.folder / "module"
         self.tool("mkmodule", folder, "--firmware", self.folder / OLD, "--trust", f"{self.key}.pub")
         with open(folder / "module.ini", "a", encoding="ascii") as file:
             file.write(INI + self.backend.ini())
-        if not self.backend.files_stay():
-            shutil.rmtree(folder / "flash")
+        for name, data in self.new.items():
+            (folder / f"{name}.bytes").write_text(f"{len(data)}\n")
         prepare = self.backend.prepare()
         if prepare:
             (folder / "prepare").write_text(prepare)
             (folder / "prepare").chmod(0o755)
         shutil.copy(self.package, folder / "ufs" / PACKAGE)
-        kernel.run("/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", folder, self.template / "state.img",
-                   STATE_BYTES >> 10)
-        self.backend.make(self)
+        return folder
+
+    def state(self, folder):
+        image = self.template / "state.img"
+        image.unlink(missing_ok=True)
+        kernel.run("/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", folder, image, f"{STATE_BYTES >> 10}k")
 
     def guest(self):
         backend = self.backend
         late = [self.kernel.nand if name == "dfota_nand" else name for name in backend.late]
         self.initrd = self.folder / "initramfs"
-        self.initrd.write_bytes(initramfs.build(self.kernel, backend.early, late, backend.programs, self.dfotad))
-        self.disks = [("state", STATE_BYTES), *backend.disk_sizes()]
+        self.initrd.write_bytes(initramfs.build(self.kernel, backend.early, late, backend.programs, self.dfotad,
+                                                [(f"jobs/{name}", text.encode()) for name, text in backend.jobs().items()]))
+
+    def snapshot_make(self):
         guest = self.machine(self.folder)
         guest.make_snapshot()
         self.snapshot = guest.snapshot
@@ -90,6 +98,31 @@ class Site:
         guest = machine.Machine(folder, self.kernel.vmlinux, self.initrd, self.disks, pathlib.Path(folder) / "nbd", chip)
         guest.snapshot = getattr(self, "snapshot", guest.snapshot)
         return guest
+
+
+    def job_life(self, folder, job, done):
+        """A life in which the guest runs a script of the backend. Returns what it said."""
+        supply = disk.Supply()
+        disks = [disk.Disk(supply, name, folder / f"{name}.img", STATE_SECTOR) for name, _ in self.disks]
+        server = disk.Server(folder / "nbd-job", disks)
+        guest = self.machine(folder)
+        guest.disk_socket = folder / "nbd-job"
+        if guest.nand:
+            guest.nand.arm(0)
+        supply.switch_on(cut=guest.process_kill)
+        guest.start(True, job)
+        try:
+            guest.wait_console(done)
+        finally:
+            guest.end()
+            supply.switch_off(False)
+            server.close()
+            for item in disks:
+                item.close()
+            guest.log.close()
+        if done not in guest.console:
+            raise machine.Failed(f"job {job}:\n{guest.console[-3000:]}")
+        return guest.console
 
 
 __all__ = ["NEW", "OLD", "PACKAGE", "PROJECT", "STATE_SECTOR", "Site"]

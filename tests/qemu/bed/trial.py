@@ -154,7 +154,7 @@ class Trial:
             head = self.nand.head()
             if head["twice"] or head["disorder"]:
                 raise Lost(f"pages programmed twice: {head['twice']}, out of order: {head['disorder']}")
-        found = self.site.backend.read(self, list(self.site.new))
+        found = self.site.backend.read(self)
         wrong = [name for name, data in self.site.new.items() if found[name] != data]
         if wrong:
             raise Lost(f"not as in {NEW}: {', '.join(wrong)}")
