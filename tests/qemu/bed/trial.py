@@ -34,7 +34,6 @@ class Trial:
         self.host_log = open(self.folder / "host.log", "w", encoding="utf-8")
         self.made = collections.Counter()
         self.spent = {"disk": 0, "nand": 0, "kill": 0}  # of a clean run, by medium
-        self.text = ""
 
     def close(self, keep):
         self._host_stop()
@@ -106,7 +105,9 @@ class Trial:
     def _off(self):
         cause = self.machine.end()
         self.machine.log.write(f"\n=== {cause} after {time.monotonic() - self.begun:.1f} s\n")
-        self.text += self.machine.console
+        errors = re.findall(r"END,([1-9]\d*)", self.machine.console)
+        if errors:
+            raise Lost(f"cuts were taken for errors: END,{' END,'.join(errors)}")
         self.spent["disk"] += self.supply.operations
         if self.nand:
             self.spent["nand"] += self.nand.head()["operations"] - self.nand_before
@@ -147,9 +148,6 @@ class Trial:
         self._off()
         if f"Revision: {NEW}\n" not in told:
             raise Lost(f"ATI tells {told!r}")
-        errors = re.findall(r"END,([1-9]\d*)", self.text)
-        if errors:
-            raise Lost(f"cuts were taken for errors: END,{' END,'.join(errors)}")
         if self.nand:
             head = self.nand.head()
             if head["twice"] or head["disorder"]:
