@@ -12,8 +12,10 @@ import threading
 import time
 
 
+from . import nand
+
 NAND_CUT = 33  # QEMU's exit code when the NAND module ends it
-MEMORY = 128 << 20
+LOW, HIGH = nand.ADDRESS, 64 << 20  # QEMU puts the initramfs and its own tables at the end of memory: the NAND lies before it
 BOOT_S = 60
 WORDS = ("console=ttyS0 panic=-1 mitigations=off tsc=reliable no_timer_check lpj=4000000 random.trust_cpu=on quiet "
          "loglevel=4")
@@ -60,10 +62,10 @@ class Control:
 
 
 class Machine:
-    """`disks`: pairs of name and size, in the order vda, vdb, …; served on `socket`. `nand`: a nand.Nand or None."""
+    """`disks`: pairs of name and size, in the order vda, vdb, …; served on `socket`. `chip`: a nand.Nand or None."""
 
-    def __init__(self, folder, kernel, initrd, disks, disk_socket, nand=None):
-        self.folder, self.disks, self.disk_socket, self.nand = pathlib.Path(folder), disks, disk_socket, nand
+    def __init__(self, folder, kernel, initrd, disks, disk_socket, chip=None):
+        self.folder, self.disks, self.disk_socket, self.nand = pathlib.Path(folder), disks, disk_socket, chip
         self.kernel, self.initrd = kernel, initrd
         self.snapshot = self.folder / "snapshot"
         self.port = self.folder / "at"
@@ -76,13 +78,15 @@ class Machine:
     # ---- how QEMU is called ------------------------------------------------------------------------
 
     def _memory(self):
-        words = ["-object", f"memory-backend-ram,id=ram,size={MEMORY}"]
         if not self.nand:
-            return words + ["-m", f"{MEMORY >> 20}", "-machine", "pc,memory-backend=ram"], ""
-        words += ["-object", f"memory-backend-file,id=nand,mem-path={self.nand.path},share=on,size={self.nand.bytes}",
-                  "-m", f"size={(MEMORY + self.nand.bytes) >> 20}M", "-machine", "pc", "-numa", "node,memdev=ram", "-numa", "node,memdev=nand",
-                  "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-        return words, f"numa=off memmap={self.nand.bytes:#x}${MEMORY:#x} {self.nand.words()}"
+            return ["-m", f"{(LOW + HIGH) >> 20}", "-machine", "pc"], ""
+        words = ["-object", f"memory-backend-ram,id=low,size={LOW}",
+                 "-object", f"memory-backend-file,id=nand,mem-path={self.nand.path},share=on,size={self.nand.bytes}",
+                 "-object", f"memory-backend-ram,id=high,size={HIGH}", "-m", f"{(LOW + self.nand.bytes + HIGH) >> 20}",
+                 "-machine", "pc", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        for name in "low", "nand", "high":
+            words += ["-numa", f"node,memdev={name}"]
+        return words, f"numa=off memmap={self.nand.bytes:#x}${LOW:#x} {self.nand.words()}"
 
     def _disks(self, empty):
         words = []
@@ -179,7 +183,7 @@ class Machine:
         except BrokenPipeError:
             pass
         self.process.stdout.close()
-        if "Kernel panic" in self.console or "Oops:" in self.console:
+        if any(word in self.console for word in ("Kernel panic", "Oops:", "Initramfs unpacking failed")):
             raise Failed(f"the guest's kernel failed:\n{self.console[-3000:]}")
         if code not in (0, NAND_CUT, -9):
             raise Failed(f"QEMU ended with {code}:\n{self.console[-3000:]}")

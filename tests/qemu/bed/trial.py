@@ -134,7 +134,9 @@ class Trial:
                 continue
             if not cut:
                 raise Failed("the power went without a cut")
-            self.made[cut.medium if cut.medium == "kill" else disk.KINDS[cut.kind]] += 1
+            self.made[cut.medium] += 1
+            if cut.medium != "kill":
+                self.made[disk.KINDS[cut.kind]] += 1
             self.done.append(str(cut))
             cold, cut = cut.cold, (self.cuts.pop(0) if self.cuts else None)
             end = time.monotonic() + TRIAL_S
