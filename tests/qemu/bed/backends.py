@@ -69,23 +69,23 @@ class File(Backend):
 
 
 class Block(Backend):
-    """Partitions of a disk with a volatile cache, and the area on one of them."""
+    """Partitions of a disk with a volatile cache, and the area on another one: a flush of one does nothing for the other."""
 
     name = "block"
     grows = 3000
 
     def table(self):
-        return {name: size + 8192 for name, size in self.sizes.items()} | {"area": AREA}
+        return {name: size + 8192 for name, size in self.sizes.items()}
 
     def disk_sizes(self):
-        return [("parts", gpt.layout(self.table())[1] * gpt.SECTOR)]
+        return [("parts", gpt.layout(self.table())[1] * gpt.SECTOR), ("area", AREA)]
 
     def ini(self):
-        names = list(self.table())
-        places = {name: f"block:/dev/vdb{number}" for number, name in enumerate(names, 1)}
-        return f"area = {places.pop('area')}\n" + "".join(f"partition-{name} = {place}\n" for name, place in places.items())
+        return "area = block:/dev/vdc\n" + "".join(f"partition-{name} = block:/dev/vdb{number}\n"
+                                                   for number, name in enumerate(self.table(), 1))
 
     def make(self, site):
+        (site.template / "area.img").write_bytes(b"\xa5" * AREA)
         with open(site.template / "parts.img", "w+b") as file:
             for name, (first, _) in gpt.write(file, self.table()).items():
                 file.seek(first * gpt.SECTOR)
