@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 from . import gpt, nand
+from .site import Site
 
 AREA = 1280 << 10  # journal, ring, and the stash that packages here may need
 
@@ -20,8 +21,13 @@ class Backend:
     late = ["virtio_pci", "virtio_blk"]  # after the snapshot: they look at media
     programs = []                        # that the guest's scripts call
     nand_parts = ()
+    area_bytes = AREA
+    state_bytes = 24 << 20
     files_stay = False                   # whether images are files of the module's folder
     grows = 0                            # bytes that an image may become longer
+
+    def site(self, *words):
+        return Site(*words)
 
     def disk_sizes(self):
         """Beside the state's: name and bytes."""
@@ -78,14 +84,14 @@ class Block(Backend):
         return {name: size + 8192 for name, size in self.sizes.items()}
 
     def disk_sizes(self):
-        return [("parts", gpt.layout(self.table())[1] * gpt.SECTOR), ("area", AREA)]
+        return [("parts", gpt.layout(self.table())[1] * gpt.SECTOR), ("area", self.area_bytes)]
 
     def ini(self):
         return "area = block:/dev/vdc\n" + "".join(f"partition-{name} = block:/dev/vdb{number}\n"
                                                    for number, name in enumerate(self.table(), 1))
 
     def make(self, site):
-        (site.template / "area.img").write_bytes(b"\xa5" * AREA)
+        (site.template / "area.img").write_bytes(b"\xa5" * self.area_bytes)
         with open(site.template / "parts.img", "w+b") as file:
             for name, (first, _) in gpt.write(file, self.table()).items():
                 file.seek(first * gpt.SECTOR)

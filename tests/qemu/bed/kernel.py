@@ -70,7 +70,7 @@ def unpack(version):
         extract(work / "tree" / "boot" / f"vmlinuz-{version}", work / "vmlinux")
         work.rename(root)
     except Missing as error:
-        raise Missing(f"{package} of the installed headers cannot be had: apt-get update and upgrade may help\n{error}") \
+        raise Missing(f"{package} cannot be had: apt-get update and upgrade may help\n{error}") \
             from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -100,14 +100,32 @@ def build_nand(version, folder):
     return module
 
 
+def older(version):
+    """The newest release before that one which Debian still has."""
+    found = []
+    for name in run("apt-cache", "pkgnames", "linux-image-").split():
+        match = re.fullmatch(r"linux-image-([0-9.]+-[0-9]+-amd64)-unsigned", name)
+        if match:
+            found.append(([int(number) for number in re.findall(r"\d+", match[1])], match[1]))
+    before = [item for item in found if item[0] < [int(number) for number in re.findall(r"\d+", version)]]
+    if not before:
+        raise Missing(f"no kernel older than {version} among Debian's packages")
+    return max(before)[1]
+
+
 class Kernel:
-    def __init__(self):
+    """That of the installed headers, with the NAND module, or another version without it."""
+
+    def __init__(self, version=None):
         need(NEEDED)
-        self.version, folder = headers()
+        folder = None
+        if not version:
+            version, folder = headers()
+        self.version = version
         root = unpack(self.version)
-        self.vmlinux = root / "vmlinux"
-        self.modules = root / "tree" / "lib" / "modules" / self.version
-        self.nand = build_nand(self.version, folder)
+        self.vmlinux, self.tree = root / "vmlinux", root / "tree"
+        self.modules = self.tree / "lib" / "modules" / self.version
+        self.nand = build_nand(self.version, folder) if folder else None
 
     def resolve(self, names):
         """Files of these modules and of all they need, in the order of loading. Built-in ones need none."""

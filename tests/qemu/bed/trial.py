@@ -150,6 +150,9 @@ class Trial:
         self._off()
         if f"Revision: {NEW}\n" not in told:
             raise Lost(f"ATI tells {told!r}")
+        wrong = self.site.told(told, self.machine)
+        if wrong:
+            raise Lost(wrong)
         if self.nand:
             head = self.nand.head()
             if head["twice"] or head["disorder"]:
