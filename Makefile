@@ -4,9 +4,10 @@
 BUILD = build
 TESTS = meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 4
 # ONLY=word measures those pairs whose class/name holds it, with what is kept of the peers; all pairs are measured anew and documented.
+SECONDS = 2400
 BENCH = $(if $(ONLY),--only "$(ONLY)",--fresh --out docs/benchmarks.md --svg docs/benchmarks.svg)
 
-.PHONY: all demo test test-long bench cross powerloss mutants format format-check install clean
+.PHONY: all demo test test-long bench cross qemu powerloss mutants format format-check install clean
 
 all:
 	scripts/setup build
@@ -38,6 +39,13 @@ bench:
 cross:
 	scripts/setup build cross
 	tests/compat/cross
+
+# ONLY=block, mtd, ... for one of the media; at most SECONDS in all.
+qemu:
+	scripts/setup build qemu
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+	tests/qemu/run --build $(BUILD) --seconds $(SECONDS) $(addprefix --backend ,$(ONLY))
+	tests/qemu/run --build $(BUILD) --control $(addprefix --backend ,$(filter-out boot,$(ONLY)))
 
 powerloss: all
 	$(BUILD)/tests/powerloss/campaign --full

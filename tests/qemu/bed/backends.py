@@ -25,6 +25,7 @@ class Backend:
     state_bytes = 24 << 20
     files_stay = False                   # whether images are files of the module's folder
     grows = 0                            # bytes that an image may become longer
+    chain = None                         # the cuts of the one upgrade that is enough
 
     def site(self, *words):
         return Site(*words)

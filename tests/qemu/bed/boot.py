@@ -61,6 +61,7 @@ class Boot(backends.Block):
     name = "boot"
     segment = 128 << 10
     sizes = {"boot": 40 * MIB}
+    chain = "disk@150.torn#1,disk@200.after#2,disk@120.before#3"
     area_bytes = 4 * MIB
     state_bytes = 96 * MIB
 

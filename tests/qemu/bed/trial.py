@@ -95,6 +95,8 @@ class Trial:
             if cut and cut.medium == "kill" and born and time.monotonic() >= born + cut.at:
                 self.machine.process.kill()
                 break
+            if "BED: dfotad ended with 2" in self.machine.console:
+                raise Failed(f"dfotad takes its configuration for wrong:\n{self.machine.console[-1500:]}")
             if time.monotonic() > end:
                 raise Lost(f"no end; the guest's last words:\n{self.machine.console[-1500:]}")
             time.sleep(PAUSE_S)
