@@ -141,10 +141,17 @@ class Machine:
     def _link(self):
         for device in self.control("query-chardev"):
             if device["label"] == "at":
-                new = self.folder / ".at"
-                new.unlink(missing_ok=True)
-                new.symlink_to(device["filename"].removeprefix("pty:").split(" ")[0])
-                new.rename(self.port)
+                self.point(device["filename"].removeprefix("pty:").split(" ")[0])
+
+    def point(self, terminal):
+        """Where hosts find the port: the link is complete or not there."""
+        new = self.folder / ".at"
+        new.unlink(missing_ok=True)
+        new.symlink_to(terminal)
+        new.rename(self.port)
+
+    def turn(self):
+        """Called over and over while a life lasts."""
 
     def start(self, cold, job=None):
         self.lives += 1

@@ -90,6 +90,7 @@ class Trial:
         while self.machine.process.poll() is None:
             if self._host_turn():
                 return "done"
+            self.machine.turn()
             if born is None and "BED: dfotad" in self.machine.console:
                 born = time.monotonic()
             if cut and cut.medium == "kill" and born and time.monotonic() >= born + cut.at:
