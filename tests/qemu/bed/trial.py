@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One upgrade of a fresh module, driven by the real `dfota upgrade`, cut again and again: it must end in the new firmware."""
 import collections
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ class Lost(Exception):
 
 class Trial:
     def __init__(self, site, number, cuts):
-        self.site, self.cuts, self.done = site, list(cuts), []
+        self.site, self.done = site, []
+        self.cuts = [dataclasses.replace(cut) for cut in cuts] # they count down
+        self.told = [str(cut) for cut in cuts]
         self.folder = site.folder / f"trial{number}"
         shutil.copytree(site.template, self.folder)
         self.supply = disk.Supply()
@@ -61,7 +64,7 @@ class Trial:
             return False
         self.host_ended = 0
         self.host = subprocess.Popen([str(self.site.dfota), "upgrade", "--port", str(self.machine.port), "--ufs", PACKAGE,
-                                      "--expect-version", NEW, "--answer-timeout", "5", "--command-timeout", "2"],
+                                      "--expect-version", NEW, "--answer-timeout", "5", "--command-timeout", "2", "--news-timeout", "15"],
                                      stdin=subprocess.DEVNULL, stdout=self.host_log, stderr=subprocess.STDOUT)
         return False
 
@@ -140,7 +143,7 @@ class Trial:
             self.made[cut.medium] += 1
             if cut.medium != "kill":
                 self.made[disk.KINDS[cut.kind]] += 1
-            self.done.append(str(cut))
+            self.done.append(self.told[len(self.done)])
             cold, cut = cut.cold, (self.cuts.pop(0) if self.cuts else None)
             end = time.monotonic() + TRIAL_S
         self._judge()
