@@ -135,9 +135,22 @@ class Server:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(8)
+        self.lock, self.peers = threading.Lock(), {}
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def drop(self):
+        """Ends what a machine that is gone has left in its sockets: it must not reach the disks in the next life."""
+        with self.lock:
+            peers = list(self.peers.items())
+        for peer, thread in peers:
+            try:
+                peer.shutdown(socket.SHUT_RDWR)
+            except OSError: # gone by itself
+                pass
+            thread.join()
+
     def close(self):
+        self.drop()
         self.listener.close()
         os.unlink(self.path)
 
@@ -147,7 +160,10 @@ class Server:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(peer,), daemon=True)
+            with self.lock:
+                self.peers[peer] = thread
+                thread.start()
 
     def _serve(self, peer):
         with peer:
@@ -156,7 +172,10 @@ class Server:
                 while disk and self._request(peer, disk):
                     pass
             except (OSError, EOFError, struct.error):
-                return
+                pass
+            finally:
+                with self.lock:
+                    del self.peers[peer]
 
     def _greet(self, peer):
         peer.sendall(b"NBDMAGIC" + struct.pack(">QH", IHAVEOPT, 3))

@@ -110,6 +110,7 @@ class Trial:
 
     def _off(self):
         cause = self.machine.end()
+        self.server.drop()
         self.machine.log.write(f"\n=== {cause} after {time.monotonic() - self.begun:.1f} s\n")
         errors = re.findall(r"END,([1-9]\d*)", self.machine.console)
         if errors:
