@@ -19,6 +19,9 @@
 
 #define STATES_FULL UINT64_C(1000000)
 #define NEAR	    12u
+#define NEAR_THIRD  4u /* the record again, its flush, the next write, its flush */
+#define TRIPLE	    9u /* operations of the largest upgrade for which third cuts are tried */
+#define TRIPLE_FULL 40u
 #define CHANCE	    6u
 #define CHANCE_FULL 40u
 
@@ -43,7 +46,9 @@ static bool done(const struct campaign *campaign)
 	return campaign->explorer.lost >= campaign->explorer.lost_max;
 }
 
-/* Doubles are exhaustive for small upgrades in the slice and for all in the full campaign. */
+/* Second cuts are exhaustive for small upgrades in the slice and for all in the full campaign,
+ * third ones for small upgrades in both.
+ */
 static void dig_one(struct campaign *campaign, struct dig *dig)
 {
 	bool full = campaign->explorer.thorough;
@@ -55,7 +60,9 @@ static void dig_one(struct campaign *campaign, struct dig *dig)
 	}
 	dig_single(dig);
 	if (full || dig->clean_count <= 40)
-		dig_double(dig, NEAR);
+		dig_repeated(dig, NEAR, 1);
+	if (dig->clean_count <= (full ? TRIPLE_FULL : TRIPLE))
+		dig_repeated(dig, NEAR_THIRD, 2);
 	dig_chains(dig, full ? 400 : 60);
 }
 

@@ -151,7 +151,8 @@ bool dig_init(struct dig *dig, struct explorer *explorer, const struct upgrade *
 
 	*dig = (struct dig){ .explorer = explorer };
 	rig_init(&dig->rig, upgrade, folder);
-	rig_init(&dig->branch, upgrade, folder);
+	for (uint32_t i = 0; i < MORE_MAX; i++)
+		rig_init(&dig->branches[i], upgrade, folder);
 	dig->rig.power.no_read_back = explorer->no_read_back;
 	fresh_start(dig);
 	wrong = boot(dig) ? "the upgrade fails without a cut" : NULL;
@@ -173,7 +174,8 @@ bool dig_init(struct dig *dig, struct explorer *explorer, const struct upgrade *
 void dig_free(struct dig *dig)
 {
 	rig_free(&dig->rig);
-	rig_free(&dig->branch);
+	for (uint32_t i = 0; i < MORE_MAX; i++)
+		rig_free(&dig->branches[i]);
 	free(dig->clean);
 }
 
@@ -294,37 +296,57 @@ void dig_single(struct dig *dig)
 		operation_visit(dig, at, single_visit);
 }
 
-/* ---- two cuts -----------------------------------------------------------------------------------
+/* ---- two and three cuts -------------------------------------------------------------------------
  */
 
-static void second_visit(struct dig *dig, uint32_t near)
+static void counts_keep(struct dig *dig, struct counts *ret_counts)
 {
-	uint64_t bytes = dig->bytes, ring = dig->ring, stash = dig->stash;
+	*ret_counts = (struct counts){ dig->cut_count, dig->bytes, dig->ring, dig->stash };
+}
 
-	rig_copy(&dig->branch, &dig->rig);
+static void counts_back(struct dig *dig, const struct counts *counts)
+{
+	dig->cut_count = counts->cuts;
+	dig->bytes = counts->bytes;
+	dig->ring = counts->ring;
+	dig->stash = counts->stash;
+}
+
+/* Power has just come back: cuts each of the next `near` operations, and after each of these cuts
+ * `more` times the same.
+ */
+static void later_visit(struct dig *dig, uint32_t near, uint32_t more)
+{
+	struct rig *branch = &dig->branches[more];
+	struct counts counts;
+
+	counts_keep(dig, &counts);
+	rig_copy(branch, &dig->rig);
 	for (uint64_t at = 1; at <= near; at++) {
 		for (int i = 0; i < SIM_OUTCOME_COUNT && !enough(dig); i++) {
 			struct cut cut = { .at = at,
 					   .outcome = (enum sim_outcome)i,
-					   .seed = dig->cuts[0].seed * 31 + at };
+					   .seed = dig->cuts[counts.cuts - 1].seed * 31 + at };
 
-			rig_copy(&dig->rig, &dig->branch);
-			dig->cut_count = 1;
-			dig->bytes = bytes;
-			dig->ring = ring;
-			dig->stash = stash;
-			if (boot_cut(dig, &cut))
+			rig_copy(&dig->rig, branch);
+			counts_back(dig, &counts);
+			if (!boot_cut(dig, &cut)) {
+				if (dig->rig.report.error == 0)
+					return; /* the upgrade has ended before */
+			} else if (more > 0) {
+				later_visit(dig, near, more - 1);
+			} else {
 				finish(dig);
-			else if (dig->rig.report.error == 0)
-				return; /* the upgrade has ended before */
+			}
 		}
 	}
 }
 
-void dig_double(struct dig *dig, uint32_t near)
+void dig_repeated(struct dig *dig, uint32_t near, uint32_t more)
 {
 	static const uint64_t all[] = { SIM_NONE, SIM_DONE, SIM_GARBAGE, SIM_UNSTABLE };
 
+	MUST(more > 0 && more <= MORE_MAX);
 	for (uint64_t at = 1; at <= dig->clean_count; at++) {
 		const struct operation *operation = &dig->clean[at - 1];
 
@@ -340,7 +362,7 @@ void dig_double(struct dig *dig, uint32_t near)
 					continue; /* its end is that of what it covers */
 				fresh_start(dig);
 				if (boot_cut(dig, &cut))
-					second_visit(dig, near);
+					later_visit(dig, near, more - 1);
 			}
 		}
 	}

@@ -12,7 +12,8 @@
 
 #include "rig.h"
 
-#define CUTS_MAX 20
+#define CUTS_MAX 50
+#define MORE_MAX 2 /* cuts after the first, each close to the restart before it */
 
 struct explorer {
 	/* set by the caller */
@@ -28,10 +29,16 @@ struct explorer {
 
 void explorer_free(struct explorer *explorer);
 
+/* Since the last fresh start. */
+struct counts {
+	uint32_t cuts;
+	uint64_t bytes, ring, stash;
+};
+
 /* An upgrade that is being explored. */
 struct dig {
 	struct explorer *explorer;
-	struct rig rig, branch;
+	struct rig rig, branches[MORE_MAX];
 	uint64_t shape_seed; /* of a shape by chance; 0 = of the table */
 	struct operation *clean;
 	uint32_t clean_count;
@@ -49,8 +56,10 @@ void dig_free(struct dig *dig);
 
 /* Every operation, every end of it, every end of what was not flushed. */
 void dig_single(struct dig *dig);
-/* Every operation, and every one of the first `near` operations after the restart. */
-void dig_double(struct dig *dig, uint32_t near);
+/* Every operation, and after it `more` times every one of the first `near` operations since the
+ * restart.
+ */
+void dig_repeated(struct dig *dig, uint32_t near, uint32_t more);
 /* `count` chains of up to CUTS_MAX cuts by chance; the package is opened anew at each boot. */
 void dig_chains(struct dig *dig, uint64_t count);
 /* The cuts of a line that was printed for a failure; false when it cannot be read. */
