@@ -118,6 +118,18 @@ struct dfota_updater_status {
 int dfota_updater_status(struct dfota_flash *area, struct dfota_updater_status *ret_status)
 	DFOTA_MUST_CHECK;
 
+/* What a record means. `after`: bit p is set when a record of phase p of the same package may be the one before it (none:
+ * there is no record of this package). Anything else is a fault of the program and is not written.
+ */
+struct dfota_updater_phase_row {
+	const char *name, *flash, *restart;
+	uint32_t after;
+	bool mixed;
+};
+
+/* Static; a number that is no phase gets the row of DFOTA_PHASE_NONE. */
+const struct dfota_updater_phase_row *dfota_updater_phase(enum dfota_updater_phase phase);
+
 /* True for the phases in which flash may be a mixture of old and new. */
 bool dfota_updater_phase_mixed(enum dfota_updater_phase phase);
 

@@ -3,19 +3,19 @@
  * The journal: one record store whose value says how far which upgrade has come.
  *
  * Payload: format, phase, two zero bytes, partition, step, unit, manifest's SHA-256, bytes of the
- * version, version. Format 2 adds the maps of the partitions, in the manifest's order, each after its
- * 16-bit length; without any map a record is of format 1. The format also stands for the layout of
- * the area.
+ * version, version. Format 2 adds the maps of the partitions, in the manifest's order, each after
+ * its 16-bit length; without any map a record is of format 1. The format also stands for the layout
+ * of the area.
  */
 #include "engine.h"
 
-#define JOURNAL_TAG    0x4c4e524au /* "JRNL" */
-#define FORMAT_PLAIN   1
-#define FORMAT_MAPS    2
-#define SHA256_AT      16
-#define VERSION_AT     (SHA256_AT + DFOTA_SHA256_BYTES)
-#define PAYLOAD_BYTES  (VERSION_AT + 1 + DFOTA_VERSION_MAX)
-#define LENGTH_BYTES   2u /* of a map */
+#define JOURNAL_TAG   0x4c4e524au /* "JRNL" */
+#define FORMAT_PLAIN  1
+#define FORMAT_MAPS   2
+#define SHA256_AT     16
+#define VERSION_AT    (SHA256_AT + DFOTA_SHA256_BYTES)
+#define PAYLOAD_BYTES (VERSION_AT + 1 + DFOTA_VERSION_MAX)
+#define LENGTH_BYTES  2u /* of a map */
 
 _Static_assert(PAYLOAD_BYTES + UPDATER_MAPS_MAX <= DFOTA_RECORD_PAYLOAD_MAX, "maps fit a record");
 
@@ -143,6 +143,14 @@ bool updater_journal_mine(const struct engine *e)
 	       memcmp(e->journal.sha256, e->manifest->sha256, DFOTA_SHA256_BYTES) == 0;
 }
 
+static bool may_follow(const struct engine *e, enum dfota_updater_phase phase)
+{
+	enum dfota_updater_phase before =
+	    updater_journal_mine(e) ? e->journal.phase : DFOTA_PHASE_NONE;
+
+	return dfota_updater_phase(phase)->after & (1u << before);
+}
+
 int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32_t unit)
 {
 	struct journal journal = {
@@ -154,6 +162,8 @@ int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32
 	uint8_t payload[PAYLOAD_BYTES + UPDATER_MAPS_MAX];
 	int error;
 
+	if (!may_follow(e, phase))
+		return updater_fail(e, DFOTA_WHERE_JOURNAL, DFOTA_E_INTERNAL);
 	memcpy(journal.sha256, e->manifest->sha256, DFOTA_SHA256_BYTES);
 	memcpy(journal.version, e->manifest->to, sizeof(journal.version));
 	payload_put(payload, &journal);
@@ -179,25 +189,6 @@ int updater_journal_end(struct engine *e, enum dfota_updater_phase phase)
 	/* One that was found after a restart may be the one that was in flight. */
 	error = updater_journal_put(e, phase, 0);
 	return error || MUTANT(END_ONCE) ? error : updater_journal_put(e, phase, 1);
-}
-
-bool dfota_updater_phase_mixed(enum dfota_updater_phase phase)
-{
-	switch (phase) {
-	case DFOTA_PHASE_INTENT:
-	case DFOTA_PHASE_STASHED:
-	case DFOTA_PHASE_PREPARED:
-	case DFOTA_PHASE_UNIT:
-	case DFOTA_PHASE_DONE:
-	case DFOTA_PHASE_VERIFIED:
-		return true;
-	case DFOTA_PHASE_NONE:
-	case DFOTA_PHASE_COMMIT:
-	case DFOTA_PHASE_ABANDONED:
-	case DFOTA_PHASE_COUNT:
-		break;
-	}
-	return false;
 }
 
 int dfota_updater_status(struct dfota_flash *area, struct dfota_updater_status *ret_status)

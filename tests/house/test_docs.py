@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Documents say what the sources do: the table of codes, man pages, and links that lead somewhere.
 
-usage: test_docs.py SOURCE_ROOT
+usage: test_docs.py SOURCE_ROOT PHASES_PROGRAM
 """
 import pathlib
 import re
+import subprocess
 import sys
 
 failures = []
@@ -100,6 +101,13 @@ def pages_are_complete(root):
             check(False, f"{program}: --{option} is missing")
 
 
+def phases_match(root, phases):
+    """The table of the journal's phases is the one that the updater goes by."""
+    text = (root / "docs/power-fail.md").read_text()
+    table = subprocess.run([phases], capture_output=True, text=True, check=True).stdout
+    check(table.count("\n") > 8 and table in text, f"docs/power-fail.md: the table of phases is not what {phases} prints:\n{table}")
+
+
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     codes_match(root)
@@ -108,6 +116,7 @@ def main():
     targets_exist(root)
     programs_exist(root)
     pages_are_complete(root)
+    phases_match(root, sys.argv[2])
     for failure in failures:
         print(failure)
     return 1 if failures else 0
