@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "mixture.h"
 #include "progress.h"
 #include "site.h"
 
@@ -18,6 +19,7 @@
 
 struct pack {
 	const char *old_folder, *new_folder, *output, *key;
+	const char *repair, *state; /* the package that was left unfinished, and where */
 	struct dfota_diff_options options;
 	bool json, check;
 	struct dfota_firmware old_firmware, new_firmware;
@@ -128,7 +130,7 @@ static int folders_match(const struct pack *pack)
 			  pack->new_folder, b->project);
 		return DFOTA_E_VERSION;
 	}
-	if (strcmp(a->version, b->version) == 0) {
+	if (strcmp(a->version, b->version) == 0 && !pack->repair) {
 		cli_error("pack",
 			  "both folders say version %s: give the new one its own in firmware.ini",
 			  a->version);
@@ -275,7 +277,7 @@ static void package_print(const struct pack *pack, const struct dfota_updater_re
 		       cli_size(report->area_bytes, area));
 }
 
-static int pack_run(struct pack *pack)
+static int pack_do(struct pack *pack)
 {
 	struct dfota_updater_report report = { 0 };
 	int error = folders_load(pack);
@@ -294,6 +296,23 @@ static int pack_run(struct pack *pack)
 		return CLI_FAILED;
 	package_print(pack, &report);
 	return CLI_DONE;
+}
+
+/* From what an unfinished upgrade left, if that is asked for, else from the old version. */
+static int pack_run(struct pack *pack)
+{
+	struct mixture mixture = { 0 };
+	int status = CLI_FAILED;
+
+	if (!pack->repair)
+		return pack_do(pack);
+	if (mixture_make(&mixture, pack->repair, pack->state, pack->old_folder, pack->output) ==
+	    0) {
+		pack->old_folder = mixture.folder;
+		status = pack_do(pack);
+	}
+	mixture_remove(&mixture);
+	return status;
 }
 
 /* A number of bytes that fits 32 bits. */
@@ -321,12 +340,14 @@ static bool threads_get(const char *text, unsigned *ret)
 
 int cmd_pack(int argc, char **argv)
 {
-	enum { SEGMENT = 256, ATOMIC, STASH, THREADS, NO_CHECK };
+	enum { SEGMENT = 256, ATOMIC, REPAIR, STATE, STASH, THREADS, NO_CHECK };
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
 		{ "key", required_argument, NULL, 'k' },
 		{ "segment", required_argument, NULL, SEGMENT },
 		{ "atomic", no_argument, NULL, ATOMIC },
+		{ "repair", required_argument, NULL, REPAIR },
+		{ "state", required_argument, NULL, STATE },
 		{ "stash-limit", required_argument, NULL, STASH },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "no-check", no_argument, NULL, NO_CHECK },
@@ -357,6 +378,12 @@ int cmd_pack(int argc, char **argv)
 		case ATOMIC:
 			atomic = true;
 			break;
+		case REPAIR:
+			pack.repair = optarg;
+			break;
+		case STATE:
+			pack.state = optarg;
+			break;
 		case STASH:
 			good = cli_bytes(optarg, &pack.options.stash_limit);
 			break;
@@ -382,6 +409,8 @@ int cmd_pack(int argc, char **argv)
 		pack.options.unit_bytes = UNIT_ATOMIC;
 	if (atomic)
 		pack.options.segment_bytes = pack.options.unit_bytes;
+	if (!pack.repair != !pack.state)
+		return cli_usage(argv[0], "--repair and --state go together");
 	if (argc - optind != 2 || !pack.output || !pack.key)
 		return cli_usage(argv[0], "give folders OLD and NEW, --output and --key");
 	pack.old_folder = argv[optind];

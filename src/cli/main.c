@@ -29,6 +29,8 @@ static const struct command commands[] = {
 	  "(128K)\n"
 	  "      --atomic           code each unit by itself: flash that changes units atomically "
 	  "needs no ring\n"
+	  "      --repair PKG       OLD was left by PKG unfinished: build from the mixture that is there\n"
+	  "      --state STATE      where, as the module says in ATI after \"FOTA: state\"\n"
 	  "      --stash-limit BYTES  most that the module must set aside for old data (1M)\n"
 	  "      --threads N        0 = all processors (0); the package does not depend on it\n"
 	  "      --no-check         do not rehearse the finished package against OLD\n"

@@ -4,11 +4,23 @@
  */
 #include "at_commands.h"
 
+#include <inttypes.h>
+
 static int line(struct dfota_at *at, const struct dfota_at_request *request, const char *text)
 {
 	if (request->form != DFOTA_AT_TEST)
 		dfota_at_line(at, "%s", text);
 	return DFOTA_AT_OK;
+}
+
+/* The second line is for `dfota pack --repair`. */
+static void stranded_tell(struct dfota_at *at, const struct dfota_updater_status *journal)
+{
+	const char *phase = dfota_updater_phase(journal->phase)->name;
+
+	dfota_at_line(at, "FOTA: incomplete, send the package to %s again", journal->version);
+	dfota_at_line(at, "FOTA: state %.*s,%" PRIu32 ",%" PRIu32, (int)strcspn(phase, "("), phase,
+		      journal->partition, journal->step);
 }
 
 AT_HANDLER(at_identity)
@@ -23,8 +35,7 @@ AT_HANDLER(at_identity)
 	dfota_at_line(at, "%s", daemon->config.model);
 	dfota_at_line(at, "Revision: %s", version);
 	if (daemon->mode == DAEMON_STRANDED)
-		dfota_at_line(at, "FOTA: incomplete, send the package to %s again",
-			      daemon->journal.version);
+		stranded_tell(at, &daemon->journal);
 	return DFOTA_AT_OK;
 }
 

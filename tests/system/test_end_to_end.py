@@ -387,6 +387,47 @@ class Failing(Case):
         self.assertEqual(set(self.ends()[:-1]), {544})
         self.runs("v13")
 
+    def left_unfinished(self):
+        """Gives up in the last partition; returns what ATI says of the state."""
+        self.run_with(1, fault_write="sbl,5")
+        self.assertEqual(self.ends(), [523] * 5)
+        with self.module.host() as host:
+            host.greet()
+            identity = host.command("ATI")[0]
+        self.assertEqual(identity[2], "Revision: v12+incomplete")
+        return re.fullmatch(r"FOTA: state (\w+,\d+,\d+)", identity[4])[1]
+
+    def test_a_repair_package_leads_on_or_back(self):
+        """What was left unfinished is built again by the host; the first package is not needed any more."""
+        for version in ("v13", "v12"):
+            with self.subTest(version):
+                state = self.left_unfinished()
+                repair = SITE.folder / "repair.zip"
+                SITE.tool("pack", "--repair", SITE.up, "--state", state, SITE.folder / "v12", SITE.folder / version, "-o", repair,
+                          "--key", f"{SITE.key}.key")
+                self.assertFalse(list(SITE.folder.glob("repair.zip.*")), "the mixture was left behind")
+                (self.module.folder / "state/package.zip").unlink(missing_ok=True)
+                self.upgrade("--ufs", self.module.put(repair, "repair.zip"), "--expect-version", version)
+                self.runs(version)
+                if version == "v13":
+                    for path in (self.module.folder / "state").glob("fault-*"):
+                        path.unlink()
+                    self.module.term()
+                    self.module.configure(fault_write=None)
+                    self.module.start()
+                    self.upgrade("--ufs", self.module.put(SITE.down), "--expect-version", "v12")
+
+    def test_a_repair_package_for_another_state_is_refused(self):
+        self.left_unfinished()
+        repair = SITE.folder / "repair.zip"
+        SITE.tool("pack", "--repair", SITE.up, "--state", "INTENT,0,0", SITE.folder / "v12", SITE.folder / "v13", "-o", repair,
+                  "--key", f"{SITE.key}.key")
+        result = self.upgrade("--ufs", self.module.put(repair, "repair.zip"), "--expect-version", "v13", expect=1)
+        self.assertEqual(result["code"], 546)
+        self.assertNotRegex(self.module.log()[self.module.log().rindex("UFS:repair.zip"):], "[1-9][0-9]* writes")
+        self.upgrade("--ufs", self.module.put(SITE.up), "--expect-version", "v13")
+        self.runs("v13")
+
     def test_power_cuts_are_not_counted(self):
         """E4: four errors, each with cuts before and behind it, and the fifth attempt still has its chance."""
         self.assertEqual(self.module.term(), 0)
