@@ -28,7 +28,8 @@ static void on_event(void *context, enum dfota_updater_event event, int64_t a, i
 		const struct module_end_fault *fault = &attempt->upgrade->config->fault_end;
 
 		if (!attempt->struck && a >= (int64_t)fault->percent)
-			attempt->struck = fault_strike(attempt->upgrade->config, "end", fault->count);
+			attempt->struck =
+			    fault_strike(attempt->upgrade->config, "end", fault->count);
 		attempt->upgrade->percent(attempt->upgrade->context, (int)a);
 		return;
 	}
@@ -50,8 +51,8 @@ static bool on_stop(void *context)
 	return attempt->struck || attempt->upgrade->stop(attempt->upgrade->context);
 }
 
-/* What stopped for an ordered fault is an error like any other: refused for what is wrong with a package, as long as nothing is
- * written, otherwise tried again.
+/* What stopped for an ordered fault is an error like any other: refused for what is wrong with a
+ * package, as long as nothing is written, otherwise tried again.
  */
 static void strike(struct attempt *attempt)
 {
@@ -101,7 +102,8 @@ static int open_all(struct attempt *attempt)
 	return error ? fail(attempt, error, DFOTA_WHERE_PARTITION, partition) : 0;
 }
 
-/* The journal of an earlier upgrade with this package, which is no longer what was asked for now. */
+/* The journal of an earlier upgrade with this package, which is no longer what was asked for now.
+ */
 static bool stale_commit(const struct attempt *attempt)
 {
 	const struct dfota_manifest *manifest = dfota_package_manifest(attempt->board.package);
@@ -221,11 +223,13 @@ void upgrade_run(struct upgrade *upgrade)
 		upgrade->whole = give_up(&attempt);
 	if (upgrade->verdict == DFOTA_VERDICT_RETRY && count_failure(upgrade, &flag))
 		upgrade->unrecorded = true;
-	module_log("upgrade: %s, code %d, %s%s%s; %llu writes, %llu bytes",
+	module_log("upgrade: %s, code %d, %s%s%s; %llu writes, %llu bytes in place, "
+		   "%llu in the ring, %llu in the stash",
 		   upgrade_verdict_name(upgrade->verdict), upgrade->code,
 		   dfota_error_name(report->error), *report->partition ? " in " : "",
 		   report->partition, (unsigned long long)report->writes,
-		   (unsigned long long)report->bytes_written);
+		   (unsigned long long)report->bytes_written,
+		   (unsigned long long)report->ring_bytes, (unsigned long long)report->stash_bytes);
 	board_close(&attempt.board);
 }
 
