@@ -20,6 +20,7 @@ class Backend:
     early = ["ext4", "crc32c_generic"]
     late = ["virtio_pci", "virtio_blk"]  # after the snapshot: they look at media
     programs = []                        # that the guest's scripts call
+    pack = []                            # more words for `dfota pack`
     nand_parts = ()
     area_bytes = AREA
     state_bytes = 24 << 20
@@ -147,9 +148,10 @@ class Ubi(Backend):
     sizes = {"boot": 300_000, "modem": 140_000, "sbl": 20_000, "system": 500_001, "tz": 16_384}
     grows = 3000
     nand_parts = (("ubi", 72),)
+    area_blocks = 14
 
     def volumes(self):
-        return {name: -(-(size + self.grows) // self.segment) for name, size in self.sizes.items()} | {"area": 14}
+        return {name: -(-(size + self.grows) // self.segment) for name, size in self.sizes.items()} | {"area": self.area_blocks}
 
     def ini(self):
         places = {name: f"ubi:/dev/ubi0_{number}" for number, name in enumerate(self.volumes())}
@@ -180,4 +182,13 @@ class Ubi(Backend):
                 for name, data in trial.site.new.items()}
 
 
-BACKENDS = {backend.name: backend for backend in (File, Block, Mtd, Ubi)}
+class UbiAtomic(Ubi):
+    """The same with a package that needs no ring there."""
+
+    name = "ubi-atomic"
+    pack = ["--atomic"]
+    nand_parts = (("ubi", 160),)
+    area_blocks = 96 # a block of the area for each 4 KiB of stash
+
+
+BACKENDS = {backend.name: backend for backend in (File, Block, Mtd, Ubi, UbiAtomic)}

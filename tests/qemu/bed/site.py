@@ -57,7 +57,7 @@ class Site:
         self.tool("keygen", self.key)
         self.package = self.folder / PACKAGE
         self.tool("pack", self.folder / OLD, self.folder / NEW, "-o", self.package, "--key", f"{self.key}.key",
-                  "--segment", self.backend.segment)
+                  "--segment", self.backend.segment, *self.backend.pack)
 
     def module(self):
         folder = self.folder / "module"

@@ -26,7 +26,7 @@ class Trial:
         self.cuts = [dataclasses.replace(cut) for cut in cuts] # they count down
         self.told = [str(cut) for cut in cuts]
         self.folder = site.folder / f"trial{number}"
-        shutil.copytree(site.template, self.folder)
+        shutil.copytree(site.template, self.folder, ignore=shutil.ignore_patterns("nbd*", "control")) # sockets of its making
         self.supply = disk.Supply()
         self.disks = [disk.Disk(self.supply, name, self.folder / f"{name}.img", STATE_SECTOR if name == "state" else 512)
                       for name, _ in site.disks]
