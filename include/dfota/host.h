@@ -11,6 +11,7 @@
 #define DFOTA_HOST_H
 
 #include "dfota/at.h"
+#include "dfota/discover.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +40,9 @@ struct dfota_host_stop {
 int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t timeout_ms,
 		    const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
 void dfota_port_close(struct dfota_port *port); /* NULL allowed */
+
+/* Whether a serial line can be opened at this speed; 0 stands for 115200. */
+bool dfota_port_baud_ok(uint32_t baud);
 
 /* Throws away what arrived before, until the line is quiet (at most half a second), kept events
  * included. */
@@ -133,7 +137,12 @@ struct dfota_upgrade_event {
 /* All strings belong to the caller and are kept until the run ends. Zero in a time means its
  * default. */
 struct dfota_upgrade {
+	/* Where the module is at the beginning. Of a USB device the place is followed from then on,
+	 * whatever its name is after a restart; of all others the path. */
 	const char *port;
+	struct dfota_tree tree;
+	uint32_t baud; /* 0: 115200 */
+	bool flow;     /* RTS/CTS */
 	enum dfota_upgrade_source source;
 	const char *target;	     /* package file, URL, or name or path in the module's store */
 	const char *expect_version;  /* or NULL: then any other version than before will do */

@@ -136,7 +136,7 @@ static int reconnect(struct follow *f)
 	char version[DFOTA_HOST_VERSION_MAX + 1];
 	int error;
 
-	error = dfota_port_open(&run->port, run->u.port, wait_ms, &run->u.stop);
+	error = run_open(run, wait_ms);
 	if (error == DFOTA_E_STOPPED)
 		return run_fail_port(run, error, "waiting for the module");
 	if (error)

@@ -88,30 +88,67 @@ static int claim(int fd, dev_t device)
 	return 0;
 }
 
-static int make_raw(int fd)
+static speed_t speed_of(uint32_t baud)
 {
+	static const struct {
+		uint32_t baud;
+		speed_t speed;
+	} speeds[] = { { 0, B115200 },	      { 9600, B9600 },	     { 19200, B19200 },
+		       { 38400, B38400 },     { 57600, B57600 },     { 115200, B115200 },
+		       { 230400, B230400 },   { 460800, B460800 },   { 921600, B921600 },
+		       { 1000000, B1000000 }, { 2000000, B2000000 }, { 3000000, B3000000 },
+		       { 4000000, B4000000 } };
+
+	for (size_t i = 0; i < sizeof(speeds) / sizeof(speeds[0]); i++)
+		if (speeds[i].baud == baud)
+			return speeds[i].speed;
+	return B0;
+}
+
+bool dfota_port_baud_ok(uint32_t baud)
+{
+	return speed_of(baud) != B0;
+}
+
+static int make_raw(int fd, const struct port_target *target)
+{
+	speed_t speed = speed_of(target->baud);
 	struct termios line;
 
+	if (speed == B0)
+		return DFOTA_E_ARGUMENT;
 	if (tcgetattr(fd, &line))
 		return open_error(errno);
 	cfmakeraw(&line);
 	line.c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS);
 	line.c_cflag |= CLOCAL | CREAD;
+	if (target->flow)
+		line.c_cflag |= CRTSCTS;
 	line.c_cc[VMIN] = 1;
 	line.c_cc[VTIME] = 0;
-	if (cfsetispeed(&line, B115200) || cfsetospeed(&line, B115200) ||
+	if (cfsetispeed(&line, speed) || cfsetospeed(&line, speed) ||
 	    tcsetattr(fd, TCSANOW, &line))
 		return open_error(errno);
 	return 0;
 }
 
-int port_open_once(struct dfota_port **ret_port, const char *path,
+/* Where the target is now. */
+static bool locate(const struct port_target *target, char ret_path[DFOTA_DEVICE_MAX + 1])
+{
+	return !target->place || dfota_usb_find(target->tree, target->place, ret_path);
+}
+
+int port_open_once(struct dfota_port **ret_port, const struct port_target *target,
 		   const struct dfota_host_stop *stop)
 {
+	char found[DFOTA_DEVICE_MAX + 1], again[DFOTA_DEVICE_MAX + 1];
+	const char *path = target->place ? found : target->path;
 	struct dfota_port *port;
 	struct stat about;
 	int error, fd;
 
+	if (!locate(target, found))
+		return DFOTA_E_NOT_FOUND;
 	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return open_error(errno);
@@ -119,7 +156,10 @@ int port_open_once(struct dfota_port **ret_port, const char *path,
 	if (!error)
 		error = claim(fd, about.st_rdev);
 	if (!error)
-		error = make_raw(fd);
+		error = make_raw(fd, target);
+	/* The name may have gone to another module between the two steps. */
+	if (!error && target->place && (!locate(target, again) || strcmp(found, again) != 0))
+		error = DFOTA_E_NOT_FOUND;
 	port = error ? NULL : calloc(1, sizeof(*port));
 	if (port)
 		port->path = strdup(path);
@@ -137,15 +177,15 @@ int port_open_once(struct dfota_port **ret_port, const char *path,
 	return 0;
 }
 
-int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t timeout_ms,
-		    const struct dfota_host_stop *stop)
+int port_open_target(struct dfota_port **ret_port, const struct port_target *target,
+		     uint32_t timeout_ms, const struct dfota_host_stop *stop)
 {
 	static const struct dfota_host_stop never = { 0 };
 	uint64_t deadline_ms = host_clock_ms() + timeout_ms;
 	int error;
 
 	for (;;) {
-		error = port_open_once(ret_port, path, stop);
+		error = port_open_once(ret_port, target, stop);
 		if (!error || error == DFOTA_E_ARGUMENT || error == DFOTA_E_MEMORY)
 			return error;
 		if (host_stopped(stop ? stop : &never))
@@ -154,6 +194,14 @@ int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t tim
 			return error;
 		poll(NULL, 0, (int)host_left_ms(deadline_ms, SLICE_MS));
 	}
+}
+
+int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t timeout_ms,
+		    const struct dfota_host_stop *stop)
+{
+	const struct port_target target = { .path = path };
+
+	return port_open_target(ret_port, &target, timeout_ms, stop);
 }
 
 void dfota_port_close(struct dfota_port *port)

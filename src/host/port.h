@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "dfota/discover.h"
 #include "dfota/host.h"
 
 #define PORT_KEPT_MAX  64  /* events kept while a command runs; beyond, percents go first */
@@ -44,9 +45,22 @@ uint32_t host_left_ms(uint64_t deadline_ms, uint32_t max_ms);
 /* Copies text for people and machines: bytes that are not printable ASCII become '?'. */
 void host_copy_text(char *to, size_t room, const char *from, size_t bytes);
 
+/* How to get to a port, again and again. */
+struct port_target {
+	const char *path;
+	const struct dfota_usb_place *place; /* where it is whatever its name, or NULL: as `path` says */
+	const struct dfota_tree *tree;
+	uint32_t baud; /* 0: 115200 */
+	bool flow;     /* RTS/CTS */
+};
+
 /* Opens one time, without waiting. */
-int port_open_once(struct dfota_port **ret_port, const char *path,
+int port_open_once(struct dfota_port **ret_port, const struct port_target *target,
 		   const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
+
+/* dfota_port_open for a target. */
+int port_open_target(struct dfota_port **ret_port, const struct port_target *target,
+		     uint32_t timeout_ms, const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
 
 /* Writes all bytes; the module may take them slowly. */
 int port_write(struct dfota_port *port, const void *data, size_t bytes,

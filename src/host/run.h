@@ -14,10 +14,16 @@ struct run {
 	struct dfota_upgrade u; /* times filled in */
 	struct dfota_upgrade_result *result;
 	struct dfota_port *port; /* NULL while it is gone */
+	bool placed;		 /* `place` is known and followed */
+	struct dfota_usb_place place;
+	char device[DFOTA_DEVICE_MAX + 1]; /* u.port once another name was found */
 	enum dfota_upgrade_stage stage;
 	bool staged;				  /* `stage` was reported */
 	char store_name[DFOTA_HOST_NAME_MAX + 1]; /* what was uploaded; empty if nothing was */
 };
+
+/* Opens the port, wherever it is by now; errors as dfota_port_open. */
+int run_open(struct run *run, uint32_t timeout_ms) DFOTA_MUST_CHECK;
 
 /* Reports the stage unless it lasts already; UPDATE begins anew with each attempt. */
 void run_stage(struct run *run, enum dfota_upgrade_stage stage);

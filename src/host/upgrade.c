@@ -34,12 +34,31 @@ static void fill_in_times(struct dfota_upgrade *u)
 
 /* ---- connect ------------------------------------------------------------------------------ */
 
+int run_open(struct run *run, uint32_t timeout_ms)
+{
+	const struct port_target target = { .path = run->u.port,
+					    .place = run->placed ? &run->place : NULL,
+					    .tree = &run->u.tree,
+					    .baud = run->u.baud,
+					    .flow = run->u.flow };
+	int error = port_open_target(&run->port, &target, timeout_ms, &run->u.stop);
+
+	if (!error && run->placed && run->staged && strcmp(run->port->path, run->u.port) != 0) {
+		if (run->device[0] || run->stage != DFOTA_STAGE_CONNECT)
+			run_note(run, "The module's port is %s now.", run->port->path);
+		snprintf(run->device, sizeof(run->device), "%s", run->port->path);
+		run->u.port = run->device;
+	}
+	return error;
+}
+
 static int connect_port(struct run *run)
 {
 	int error;
 
 	run_stage(run, DFOTA_STAGE_CONNECT);
-	error = dfota_port_open(&run->port, run->u.port, run->u.answer_timeout_ms, &run->u.stop);
+	run->placed = dfota_usb_place(&run->u.tree, run->u.port, &run->place);
+	error = run_open(run, run->u.answer_timeout_ms);
 	if (error)
 		return run_fail_port(run, error, "opening the port");
 	dfota_port_drop_input(run->port);
@@ -130,8 +149,7 @@ static int recover(struct run *run, int error)
 	if (error == DFOTA_E_IO) {
 		dfota_port_close(run->port);
 		run->port = NULL;
-		error = dfota_port_open(&run->port, run->u.port, run->u.answer_timeout_ms,
-					&run->u.stop);
+		error = run_open(run, run->u.answer_timeout_ms);
 		if (error)
 			return error;
 	}
