@@ -19,6 +19,7 @@ extern "C" {
 
 #define DFOTA_HOST_VERSION_MAX 64 /* bytes of a version name */
 #define DFOTA_HOST_NAME_MAX    80 /* bytes of a file name in the module's store */
+#define DFOTA_HOST_ANSWER_MS   20000 /* default time for a module's first answer */
 
 /* ---- port --------------------------------------------------------------------------------- */
 

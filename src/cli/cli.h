@@ -25,6 +25,7 @@ int cmd_inspect(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
 int cmd_mkmodule(int argc, char **argv);
+int cmd_ports(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
 int cmd_at(int argc, char **argv);
 

@@ -2,13 +2,14 @@
  *
  * dfota upgrade: the host's procedure, shown as a bar with phases or as JSON events.
  */
-#include <inttypes.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "choose.h"
 #include "cli.h"
+#include "events.h"
+#include "fleet.h"
 #include "progress.h"
 
 #include "dfota/host.h"
@@ -16,6 +17,7 @@
 
 struct show {
 	bool json;
+	const char *module; /* its name in events */
 	struct progress progress;
 };
 
@@ -25,6 +27,11 @@ static void on_signal(int number)
 {
 	(void)number;
 	asked_to_stop = 1;
+}
+
+static bool stopped(void)
+{
+	return asked_to_stop != 0;
 }
 
 /* Asked for ten times a second while the host waits, so the bar lives. */
@@ -49,49 +56,9 @@ static void catch_signals(void)
 
 /* ---- what is shown ------------------------------------------------------------------------ */
 
-static void put_json(json_t *line)
-{
-	if (!line || json_dumpf(line, stdout, JSON_COMPACT) || putchar('\n') == EOF ||
-	    fflush(stdout))
-		clearerr(stdout);
-	json_decref(line);
-}
-
-static void event_json(const struct dfota_upgrade_event *event)
-{
-	const char *stage = dfota_stage_name(event->stage);
-
-	switch (event->kind) {
-	case DFOTA_UPGRADE_STAGE:
-		put_json(json_pack("{s:s,s:s}", "event", "stage", "stage", stage));
-		return;
-	case DFOTA_UPGRADE_PROGRESS:
-		put_json(json_pack("{s:s,s:s,s:I,s:I}", "event", "progress", "stage", stage, "done",
-				   (json_int_t)event->done, "total", (json_int_t)event->total));
-		return;
-	case DFOTA_UPGRADE_VERSION:
-		put_json(json_pack("{s:s,s:s,s:s}", "event", "version", "stage", stage, "version",
-				   event->text));
-		return;
-	case DFOTA_UPGRADE_URC:
-		put_json(json_pack("{s:s,s:s}", "event", "urc", "text", event->text));
-		return;
-	case DFOTA_UPGRADE_NOTE:
-		put_json(json_pack("{s:s,s:s}", "event", "note", "text", event->text));
-		return;
-	}
-}
-
 static void stage_bar(struct show *show, enum dfota_upgrade_stage stage)
 {
-	static const char *const labels[DFOTA_STAGE_COUNT] = {
-		[DFOTA_STAGE_CONNECT] = "connecting", [DFOTA_STAGE_UPLOAD] = "uploading",
-		[DFOTA_STAGE_REQUEST] = "requesting", [DFOTA_STAGE_DOWNLOAD] = "downloading",
-		[DFOTA_STAGE_REBOOT] = "rebooting",   [DFOTA_STAGE_UPDATE] = "upgrading",
-		[DFOTA_STAGE_RESTART] = "restarting", [DFOTA_STAGE_CHECK] = "checking",
-	};
-
-	progress_start(&show->progress, labels[stage], stage == DFOTA_STAGE_UPDATE ? 100 : 0,
+	progress_start(&show->progress, events_label(stage), stage == DFOTA_STAGE_UPDATE ? 100 : 0,
 		       PROGRESS_SHARE, false);
 }
 
@@ -125,7 +92,7 @@ static void on_event(void *context, const struct dfota_upgrade_event *event)
 	struct show *show = context;
 
 	if (show->json)
-		event_json(event);
+		events_put_event(show->module, event);
 	else
 		event_text(show, event);
 }
@@ -164,15 +131,9 @@ static void expect_from_package(struct show *show, const char *path,
 
 static int finish(struct show *show, const char *name, const struct dfota_upgrade_result *result)
 {
-	const char *version = result->to[0] ? result->to : result->from;
-
 	progress_finish(&show->progress);
 	if (show->json)
-		put_json(json_pack("{s:s,s:i,s:s,s:s,s:s,s:s,s:i,s:i}", "event", "result", "code",
-				   result->nothing_to_do ? 0 : result->code, "error",
-				   dfota_error_name(result->error), "text", result->message, "from",
-				   result->from, "version", version, "attempts",
-				   (int)result->attempts, "exit", dfota_error_exit(result->error)));
+		events_put_result(show->module, result);
 	else if (result->error)
 		cli_error(name, "%s", result->message);
 	else
@@ -180,11 +141,79 @@ static int finish(struct show *show, const char *name, const struct dfota_upgrad
 	return dfota_error_exit(result->error);
 }
 
-int cmd_upgrade(int argc, char **argv)
+/* ---- command ------------------------------------------------------------------------------ */
+
+struct options {
+	struct choose choose;
+	struct dfota_upgrade upgrade;
+	uint64_t jobs;
+	bool json;
+	char version[DFOTA_VERSION_MAX + 1]; /* of the package, when --expect-version is not given */
+};
+
+enum { FILE_ = 256, URL, UFS, EXPECT, ANSWER, COMMAND, WAIT, SETTLE, DOWNLOAD, UPLOAD, JOBS, BAUD, FLOW };
+
+static bool take_baud(const char *text, uint32_t *ret_baud)
 {
-	enum { FILE_ = 256, URL, UFS, EXPECT, ANSWER, COMMAND, WAIT, SETTLE, DOWNLOAD, UPLOAD };
+	uint64_t baud;
+
+	if (!cli_bytes(text, &baud) || baud > UINT32_MAX || !baud ||
+	    !dfota_port_baud_ok((uint32_t)baud))
+		return false;
+	*ret_baud = (uint32_t)baud;
+	return true;
+}
+
+static bool take_option(struct options *o, int option, const char *argument)
+{
+	struct dfota_upgrade *upgrade = &o->upgrade;
+
+	switch (option) {
+	case FILE_:
+		return set_source(upgrade, DFOTA_UPGRADE_FILE, argument);
+	case URL:
+		return set_source(upgrade, DFOTA_UPGRADE_URL, argument);
+	case UFS:
+		return set_source(upgrade, DFOTA_UPGRADE_UFS, argument);
+	case EXPECT:
+		upgrade->expect_version = argument;
+		return true;
+	case ANSWER:
+		return cli_seconds(argument, &upgrade->answer_timeout_ms);
+	case COMMAND:
+		return cli_seconds(argument, &upgrade->command_timeout_ms);
+	case WAIT:
+		return cli_seconds(argument, &upgrade->first_urc_timeout_ms);
+	case SETTLE:
+		return cli_seconds(argument, &upgrade->settle_ms);
+	case DOWNLOAD:
+		return cli_seconds(argument, &upgrade->download_timeout_ms);
+	case UPLOAD:
+		return cli_seconds(argument, &upgrade->upload_timeout_ms);
+	case JOBS:
+		return cli_bytes(argument, &o->jobs) && o->jobs && o->jobs <= FLEET_JOBS_MAX;
+	case BAUD:
+		return take_baud(argument, &upgrade->baud);
+	case FLOW:
+		upgrade->flow = true;
+		return true;
+	case 'j':
+		o->json = true;
+		return true;
+	}
+	return choose_option(&o->choose, option, argument);
+}
+
+/* -1 when the command goes on, else its exit code. */
+static int take_options(struct options *o, int argc, char **argv)
+{
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' },
+		CHOOSE_OPTIONS,
+		{ "all", no_argument, NULL, CHOOSE_ALL },
+		{ "jobs", required_argument, NULL, JOBS },
+		{ "baud", required_argument, NULL, BAUD },
+		{ "flow", no_argument, NULL, FLOW },
 		{ "file", required_argument, NULL, FILE_ },
 		{ "url", required_argument, NULL, URL },
 		{ "ufs", required_argument, NULL, UFS },
@@ -199,70 +228,89 @@ int cmd_upgrade(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct show show = { 0 };
-	struct dfota_upgrade upgrade = { .event = on_event,
-					 .context = &show,
-					 .stop = { stop_asked, &show } };
-	struct dfota_upgrade_result result;
-	char version[DFOTA_VERSION_MAX + 1];
-	bool good = true;
 	int option;
 
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
-		switch (option) {
-		case 'p':
-			upgrade.port = optarg;
-			break;
-		case FILE_:
-			good = set_source(&upgrade, DFOTA_UPGRADE_FILE, optarg);
-			break;
-		case URL:
-			good = set_source(&upgrade, DFOTA_UPGRADE_URL, optarg);
-			break;
-		case UFS:
-			good = set_source(&upgrade, DFOTA_UPGRADE_UFS, optarg);
-			break;
-		case EXPECT:
-			upgrade.expect_version = optarg;
-			break;
-		case ANSWER:
-			good = cli_seconds(optarg, &upgrade.answer_timeout_ms);
-			break;
-		case COMMAND:
-			good = cli_seconds(optarg, &upgrade.command_timeout_ms);
-			break;
-		case WAIT:
-			good = cli_seconds(optarg, &upgrade.first_urc_timeout_ms);
-			break;
-		case SETTLE:
-			good = cli_seconds(optarg, &upgrade.settle_ms);
-			break;
-		case DOWNLOAD:
-			good = cli_seconds(optarg, &upgrade.download_timeout_ms);
-			break;
-		case UPLOAD:
-			good = cli_seconds(optarg, &upgrade.upload_timeout_ms);
-			break;
-		case 'j':
-			show.json = true;
-			break;
-		case 'h':
+		if (option == 'h')
 			return cli_help(argv[0]);
-		default:
+		if (option == '?')
 			return cli_usage(argv[0], "see the usage");
-		}
-		if (!good)
-			return cli_usage(
-			    argv[0], "\"%s\" is no time in seconds, or a second source", optarg);
+		if (!take_option(o, option, optarg))
+			return cli_usage(argv[0],
+					 "\"%s\" is not what this option takes (seconds, USB ids, a "
+					 "speed, a number), or is a second source",
+					 optarg);
 	}
-	if (optind != argc || !upgrade.port || !upgrade.target)
-		return cli_usage(argv[0], "give --port and one of --file, --url and --ufs");
-	if (upgrade.source == DFOTA_UPGRADE_FILE && !upgrade.expect_version) {
-		expect_from_package(&show, upgrade.target, version);
-		upgrade.expect_version = version[0] ? version : NULL;
+	if (optind != argc || !o->upgrade.target)
+		return cli_usage(argv[0], "give one of --file, --url and --ufs, and a module");
+	return choose_check(&o->choose, argv[0]) ? -1 : CLI_USAGE;
+}
+
+static int run_single(struct options *o, const char *name, const struct chosen *module)
+{
+	struct show show = { .json = o->json, .module = module->name };
+	struct dfota_upgrade_result result;
+
+	o->upgrade.port = module->port;
+	o->upgrade.event = on_event;
+	o->upgrade.context = &show;
+	o->upgrade.stop = (struct dfota_host_stop){ stop_asked, &show };
+	(void)!dfota_upgrade_run(&o->upgrade, &result);
+	return finish(&show, name, &result);
+}
+
+static int run(struct options *o, const char *name)
+{
+	uint32_t wait_ms = o->upgrade.answer_timeout_ms ? o->upgrade.answer_timeout_ms
+							: DFOTA_HOST_ANSWER_MS;
+	struct show show = { .json = o->json };
+	struct chosen *modules;
+	size_t count;
+	int error, code;
+
+	if (o->upgrade.source == DFOTA_UPGRADE_FILE && !o->upgrade.expect_version) {
+		expect_from_package(&show, o->upgrade.target, o->version);
+		o->upgrade.expect_version = o->version[0] ? o->version : NULL;
 	}
+	o->upgrade.tree = o->choose.tree;
 	catch_signals();
-	(void)!dfota_upgrade_run(&upgrade, &result);
-	return finish(&show, argv[0], &result);
+	error = choose_find(&o->choose, name, wait_ms, stopped, &modules, &count);
+	if (error) {
+		if (o->json)
+			events_put(json_pack("{s:s,s:i,s:s,s:i}", "event", "result", "code", -1,
+					     "error", dfota_error_name(error), "exit",
+					     dfota_error_exit(error)));
+		return dfota_error_exit(error);
+	}
+	if (o->choose.all || count > 1) {
+		const struct fleet_options fleet = { .command = name,
+						     .upgrade = o->upgrade,
+						     .jobs = (unsigned int)o->jobs,
+						     .json = o->json,
+						     .stopped = stopped };
+
+		code = fleet_run(&fleet, modules, count);
+	} else {
+		code = run_single(o, name, &modules[0]);
+	}
+	free(modules);
+	return code;
+}
+
+int cmd_upgrade(int argc, char **argv)
+{
+	struct options *o = calloc(1, sizeof(*o));
+	int code;
+
+	if (!o) {
+		cli_error(argv[0], "not enough memory");
+		return CLI_FAILED;
+	}
+	o->jobs = FLEET_JOBS;
+	code = take_options(o, argc, argv);
+	if (code < 0)
+		code = run(o, argv[0]);
+	free(o);
+	return code;
 }

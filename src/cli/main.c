@@ -56,10 +56,29 @@ static const struct command commands[] = {
 	  "make a file-backed module for dfotad that runs FW",
 	  "  -f, --firmware FW      firmware folder to start from\n"
 	  "  -t, --trust FILE       public key whose packages the module accepts\n" },
+	{ "ports", cmd_ports, "[--usb V:P[:I]] [--path SOCKET] [--serial NUMBER] [--json]",
+	  "list the serial ports of USB devices, and which are a module's AT port",
+	  "      --usb V:P[:I]      only these ids, and this interface\n"
+	  "      --path SOCKET      only the device at this socket, as 1-1.2\n"
+	  "      --serial NUMBER    only the device with this serial number\n"
+	  "      --sysfs DIR        instead of /sys\n"
+	  "      --dev DIR          instead of /dev\n"
+	  "      --json             one JSON object per port\n" },
 	{ "upgrade", cmd_upgrade,
-	  "--port PORT (--file PKG | --url URL | --ufs NAME) [--expect-version V] [--json]",
+	  "(--port PORT | --usb V:P[:I] | --path SOCKET | --serial NUMBER | --all) "
+	  "(--file PKG | --url URL | --ufs NAME) [--expect-version V] [--json]",
 	  "upgrade a module over its AT port, from upload to the checked new version",
-	  "  -p, --port PORT        AT port: a tty, or a module folder's `at`\n"
+	  "  -p, --port PORT        AT port: a tty, or a module folder's `at`; several times for "
+	  "several modules\n"
+	  "      --usb V:P[:I]      the module with these USB ids, as 2c7c:0800, and this interface\n"
+	  "      --path SOCKET      the module at this USB socket, as 1-1.2\n"
+	  "      --serial NUMBER    the module with this USB serial number\n"
+	  "      --all              all known modules, or all that match the three above\n"
+	  "      --jobs N           so many modules at a time (16)\n"
+	  "      --baud N           speed of a serial line (115200)\n"
+	  "      --flow             with RTS/CTS\n"
+	  "      --sysfs DIR        instead of /sys\n"
+	  "      --dev DIR          instead of /dev\n"
 	  "      --file PKG         upload this package first\n"
 	  "      --url URL          let the module download it: ftp://, http:// or https://\n"
 	  "      --ufs NAME         use a package that is in the module's store already\n"

@@ -9,6 +9,7 @@
 #define DFOTA_CLI_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum progress_unit {
@@ -24,6 +25,8 @@ struct progress {
 	char label[32];
 	uint64_t done, total;
 	uint64_t started_ms, drawn_ms;
+	uint64_t mark_ms, mark_done; /* where the speed was last measured from */
+	double rate;		     /* done a second, lately; 0 until it is known */
 	unsigned int turns;
 };
 
@@ -42,6 +45,12 @@ void progress_update(struct progress *progress, uint64_t done);
 
 /* Lets time pass on the bar while nothing else happens. */
 void progress_tick(struct progress *progress);
+
+/* The bar as text, for callers that draw by themselves; `taken` columns stand before it. */
+void progress_line(struct progress *progress, int taken, char *ret_text, size_t room);
+
+/* The monotonic clock. */
+uint64_t progress_clock_ms(void);
 
 /* A line of text for people on stderr, above the bar if there is one. Only `silent` suppresses it.
  */

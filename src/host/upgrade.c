@@ -24,7 +24,7 @@ static uint32_t or_default(uint32_t ms, uint32_t default_ms)
 
 static void fill_in_times(struct dfota_upgrade *u)
 {
-	u->answer_timeout_ms = or_default(u->answer_timeout_ms, 20000);
+	u->answer_timeout_ms = or_default(u->answer_timeout_ms, DFOTA_HOST_ANSWER_MS);
 	u->command_timeout_ms = or_default(u->command_timeout_ms, 5000);
 	u->upload_timeout_ms = or_default(u->upload_timeout_ms, 20000);
 	u->first_urc_timeout_ms = or_default(u->first_urc_timeout_ms, 90000);
