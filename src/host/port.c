@@ -359,6 +359,20 @@ bool port_keeps_fota(const struct dfota_port *port)
 	return false;
 }
 
+bool port_keeps_start(const struct dfota_port *port)
+{
+	bool start = false;
+
+	for (size_t i = 0; i < port->kept_count; i++) {
+		enum dfota_at_fota fota = port->kept[i].fota;
+
+		if (port->kept[i].kind == DFOTA_AT_EVENT_FOTA)
+			start = fota == DFOTA_FOTA_START || fota == DFOTA_FOTA_UPDATING ||
+				fota == DFOTA_FOTA_FTPSTART || fota == DFOTA_FOTA_HTTPSTART;
+	}
+	return start;
+}
+
 int dfota_port_event(struct dfota_port *port, uint32_t timeout_ms, struct dfota_at_event *ret_event)
 {
 	if (!port->kept_count)

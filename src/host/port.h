@@ -82,6 +82,9 @@ void port_keep(struct dfota_port *port, const struct dfota_at_event *event);
 /* True when a FOTA URC is kept. */
 bool port_keeps_fota(const struct dfota_port *port);
 
+/* True when the last one that is kept tells that something is under way. */
+bool port_keeps_start(const struct dfota_port *port);
+
 /* dfota_port_command; with `connect` CONNECT is an end too. */
 int port_transact(struct dfota_port *port, const char *command, uint32_t timeout_ms, bool connect,
 		  void (*line)(void *context, const char *text), void *context,

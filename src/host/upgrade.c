@@ -62,7 +62,11 @@ static int connect_port(struct run *run)
 	if (error)
 		return run_fail_port(run, error, "opening the port");
 	dfota_port_drop_input(run->port);
-	error = dfota_port_greet(run->port, run->u.answer_timeout_ms);
+	error = port_greet(run->port, run->u.answer_timeout_ms, true);
+	if (error == DFOTA_E_TIMEOUT && port_keeps_start(run->port))
+		return 0; /* it upgrades, and need not answer */
+	if (error == DFOTA_E_TIMEOUT && port_keeps_fota(run->port))
+		error = dfota_port_greet(run->port, run->u.answer_timeout_ms);
 	if (!error)
 		error = run_version(run, run->result->from);
 	if (error == DFOTA_E_NOT_FOUND) {
@@ -146,15 +150,26 @@ static int upload_refused(struct run *run, int cme)
 /* After an upload that broke: a port and a module that listens again. */
 static int recover(struct run *run, int error)
 {
-	if (error == DFOTA_E_IO) {
+	char version[DFOTA_HOST_VERSION_MAX + 1] = "";
+	bool lost = error == DFOTA_E_IO;
+
+	if (lost) {
 		dfota_port_close(run->port);
 		run->port = NULL;
-		error = run_open(run, run->u.answer_timeout_ms);
+		error = run_open(run, run->u.first_urc_timeout_ms);
 		if (error)
 			return error;
 	}
 	dfota_port_drop_input(run->port);
-	return dfota_port_greet(run->port, run->u.answer_timeout_ms);
+	error = dfota_port_greet(run->port, run->u.answer_timeout_ms);
+	if (error || !lost)
+		return error;
+	error = run_version(run, version);
+	/* The port went because the module restarts, in an upgrade that was begun before. */
+	if (port_keeps_start(run->port) ||
+	    (run->u.expect_version && strcmp(version, run->u.expect_version) == 0))
+		return DFOTA_E_STATE;
+	return error == DFOTA_E_NOT_FOUND ? 0 : error;
 }
 
 static int upload_open_file(struct run *run, int file, uint64_t bytes)
@@ -180,6 +195,8 @@ static int upload_open_file(struct run *run, int file, uint64_t bytes)
 				  ? "The module counted or summed other bytes; uploading once more."
 				  : "The upload broke off; uploading once more.");
 		error = recover(run, error);
+		if (error == DFOTA_E_STATE)
+			return run_fail(run, DFOTA_E_BUSY, "An upgrade was under way already.");
 		if (error)
 			return run_fail_port(run, error, "uploading the package");
 	}
@@ -192,7 +209,6 @@ static int upload(struct run *run)
 	int error, file;
 
 	run_stage(run, DFOTA_STAGE_UPLOAD);
-	choose_name(path, run->store_name);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0 || fstat(file, &about)) {
 		error = run_fail(run, errno == ENOENT ? DFOTA_E_NOT_FOUND : DFOTA_E_READ,
@@ -287,19 +303,23 @@ static int upgrade(struct run *run)
 
 	if (error)
 		return error;
+	if (run->u.source == DFOTA_UPGRADE_FILE)
+		choose_name(run->u.target, run->store_name);
 	if (run->u.expect_version && strcmp(run->result->from, run->u.expect_version) == 0) {
 		memcpy(run->result->to, run->result->from, sizeof(run->result->to));
 		run->result->nothing_to_do = true;
 		snprintf(run->result->message, sizeof(run->result->message),
 			 "The module runs %s already; nothing was sent.", run->result->to);
+		tidy_up(run); /* a host that was killed left it */
 		return 0;
 	}
-	if (run->u.source == DFOTA_UPGRADE_FILE)
+	if (port_keeps_start(run->port))
+		error = run_fail(run, DFOTA_E_BUSY, "An upgrade was under way already.");
+	else if (run->u.source == DFOTA_UPGRADE_FILE)
 		error = upload(run);
 	if (!error)
 		error = request(run);
-	if (!error)
-		error = run_follow(run);
+	error = error ? run_rejoin(run, error) : run_follow(run);
 	if (!error)
 		tidy_up(run);
 	return error;
