@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-#define DFOTA_HOST_VERSION_MAX 64 /* bytes of a version name */
-#define DFOTA_HOST_NAME_MAX    80 /* bytes of a file name in the module's store */
+#define DFOTA_HOST_VERSION_MAX 64    /* bytes of a version name */
+#define DFOTA_HOST_NAME_MAX    80    /* bytes of a file name in the module's store */
 #define DFOTA_HOST_ANSWER_MS   20000 /* default time for a module's first answer */
 
 /* ---- port --------------------------------------------------------------------------------- */
@@ -33,6 +33,16 @@ struct dfota_host_stop {
 	void *context;
 };
 
+/* Sees every byte of a port, as it is read and written: for logs. `data` is NULL for OPENED and
+ * CLOSED. */
+enum dfota_host_tap_kind { DFOTA_TAP_OPENED, DFOTA_TAP_CLOSED, DFOTA_TAP_SENT, DFOTA_TAP_RECEIVED };
+
+struct dfota_host_tap {
+	void (*seen)(void *context, enum dfota_host_tap_kind kind, const void *data,
+		     size_t bytes); /* or NULL */
+	void *context;
+};
+
 /* Waits up to timeout_ms for `path` to exist and open; symlinks are followed anew at each try.
  * `stop` may be NULL; it is copied and serves all calls on the port. Errors: DFOTA_E_NOT_FOUND,
  * DFOTA_E_BUSY (another program holds the port), DFOTA_E_IO, DFOTA_E_ARGUMENT (not a terminal
@@ -41,6 +51,9 @@ struct dfota_host_stop {
 int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t timeout_ms,
 		    const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
 void dfota_port_close(struct dfota_port *port); /* NULL allowed */
+
+/* From now on; what is told first is OPENED. `tap` is copied. */
+void dfota_port_tap(struct dfota_port *port, const struct dfota_host_tap *tap);
 
 /* Whether a serial line can be opened at this speed; 0 stands for 115200. */
 bool dfota_port_baud_ok(uint32_t baud);
@@ -157,6 +170,7 @@ struct dfota_upgrade {
 	void (*event)(void *context, const struct dfota_upgrade_event *event); /* or NULL */
 	void *context;
 	struct dfota_host_stop stop;
+	struct dfota_host_tap tap;
 };
 
 struct dfota_upgrade_result {

@@ -2,16 +2,20 @@
  *
  * dfota at: sends commands and prints what comes back.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "cli.h"
+#include "replay.h"
+#include "wirelog.h"
 
 #include "dfota/host.h"
 
-#define OPEN_MS 5000
+#define OPEN_MS	       5000
+#define REPLAY_WAIT_MS 120000
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -111,15 +115,38 @@ static bool commands_ok(const char *name, char **commands)
 	return true;
 }
 
+/* The first command with an URL in it, for its password. */
+static const char *url_of(char **commands)
+{
+	while (*commands && !strstr(*commands, "://"))
+		commands++;
+	return *commands;
+}
+
+static bool stopped(void)
+{
+	return asked_to_stop != 0;
+}
+
 int cmd_at(int argc, char **argv)
 {
+	enum { LOG = 256, REPLAY, LINK, SPEED };
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "listen", required_argument, NULL, 'l' },
+		{ "log", required_argument, NULL, LOG },
+		{ "replay", required_argument, NULL, REPLAY },
+		{ "link", required_argument, NULL, LINK },
+		{ "speed", required_argument, NULL, SPEED },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	struct replay_options replay = {
+		.name = argv[0], .wait_ms = REPLAY_WAIT_MS, .speed = 1, .stopped = stopped
+	};
+	const char *log_path = NULL;
+	struct wirelog log = { 0 };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 	struct dfota_host_stop stop = { .asked = stop_asked };
 	uint32_t timeout_ms = 5000, listen_ms = 0;
@@ -140,23 +167,51 @@ int cmd_at(int argc, char **argv)
 		case 'l':
 			good = cli_seconds(optarg, &listen_ms);
 			break;
+		case LOG:
+			log_path = optarg;
+			break;
+		case REPLAY:
+			replay.log = optarg;
+			break;
+		case LINK:
+			replay.link = optarg;
+			break;
+		case SPEED:
+			good = cli_bytes(optarg, &replay.speed) && replay.speed > 0 &&
+			       replay.speed <= 1000;
+			break;
 		case 'h':
 			return cli_help(argv[0]);
 		default:
 			return cli_usage(argv[0], "see the usage");
 		}
 		if (!good)
-			return cli_usage(argv[0], "\"%s\" is no time in seconds", optarg);
+			return cli_usage(argv[0], "\"%s\" is no time in seconds, or no speed",
+					 optarg);
+	}
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	if (replay.log) {
+		if (!replay.link || path || optind != argc)
+			return cli_usage(argv[0], "--replay goes with --link and no command");
+		return replay_run(&replay);
 	}
 	if (!path || (optind == argc && !listen_ms))
 		return cli_usage(argv[0], "give --port and at least one command");
 	if (!commands_ok(argv[0], argv + optind))
 		return CLI_USAGE;
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
+	if (log_path && !wirelog_open(&log, log_path, url_of(argv + optind))) {
+		cli_error(argv[0], "%s: %s; nothing was sent", log_path, strerror(errno));
+		(void)wirelog_close(&log);
+		return CLI_FAILED;
+	}
 	error = dfota_port_open(&port, path, OPEN_MS, &stop);
+	if (!error && log_path)
+		dfota_port_tap(port, &log.tap);
 	if (!error)
 		error = talk(port, argv + optind, timeout_ms, listen_ms);
 	dfota_port_close(port);
+	if (!wirelog_close(&log))
+		cli_error(argv[0], "%s could not be written to its end", log_path);
 	return error ? fail(argv[0], path, error) : CLI_DONE;
 }

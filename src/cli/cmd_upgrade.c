@@ -2,6 +2,7 @@
  *
  * dfota upgrade: the host's procedure, shown as a bar with phases or as JSON events.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "events.h"
 #include "fleet.h"
 #include "progress.h"
+#include "wirelog.h"
 
 #include "dfota/host.h"
 #include "dfota/package.h"
@@ -147,11 +149,28 @@ struct options {
 	struct choose choose;
 	struct dfota_upgrade upgrade;
 	uint64_t jobs;
+	const char *log;
 	bool json;
-	char version[DFOTA_VERSION_MAX + 1]; /* of the package, when --expect-version is not given */
+	char
+	    version[DFOTA_VERSION_MAX + 1]; /* of the package, when --expect-version is not given */
 };
 
-enum { FILE_ = 256, URL, UFS, EXPECT, ANSWER, COMMAND, WAIT, SETTLE, DOWNLOAD, UPLOAD, JOBS, BAUD, FLOW };
+enum {
+	FILE_ = 256,
+	URL,
+	UFS,
+	EXPECT,
+	ANSWER,
+	COMMAND,
+	WAIT,
+	SETTLE,
+	DOWNLOAD,
+	UPLOAD,
+	JOBS,
+	BAUD,
+	FLOW,
+	LOG
+};
 
 static bool take_baud(const char *text, uint32_t *ret_baud)
 {
@@ -192,6 +211,9 @@ static bool take_option(struct options *o, int option, const char *argument)
 		return cli_seconds(argument, &upgrade->upload_timeout_ms);
 	case JOBS:
 		return cli_bytes(argument, &o->jobs) && o->jobs && o->jobs <= FLEET_JOBS_MAX;
+	case LOG:
+		o->log = argument;
+		return true;
 	case BAUD:
 		return take_baud(argument, &upgrade->baud);
 	case FLOW:
@@ -224,6 +246,7 @@ static int take_options(struct options *o, int argc, char **argv)
 		{ "settle", required_argument, NULL, SETTLE },
 		{ "download-timeout", required_argument, NULL, DOWNLOAD },
 		{ "upload-timeout", required_argument, NULL, UPLOAD },
+		{ "log", required_argument, NULL, LOG },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -237,10 +260,11 @@ static int take_options(struct options *o, int argc, char **argv)
 		if (option == '?')
 			return cli_usage(argv[0], "see the usage");
 		if (!take_option(o, option, optarg))
-			return cli_usage(argv[0],
-					 "\"%s\" is not what this option takes (seconds, USB ids, a "
-					 "speed, a number), or is a second source",
-					 optarg);
+			return cli_usage(
+			    argv[0],
+			    "\"%s\" is not what this option takes (seconds, USB ids, a "
+			    "speed, a number), or is a second source",
+			    optarg);
 	}
 	if (optind != argc || !o->upgrade.target)
 		return cli_usage(argv[0], "give one of --file, --url and --ufs, and a module");
@@ -251,19 +275,30 @@ static int run_single(struct options *o, const char *name, const struct chosen *
 {
 	struct show show = { .json = o->json, .module = module->name };
 	struct dfota_upgrade_result result;
+	struct wirelog log = { 0 };
 
+	if (o->log &&
+	    !wirelog_open(&log, o->log,
+			  o->upgrade.source == DFOTA_UPGRADE_URL ? o->upgrade.target : NULL)) {
+		cli_error(name, "%s: %s; nothing was sent", o->log, strerror(errno));
+		(void)wirelog_close(&log);
+		return CLI_FAILED;
+	}
+	o->upgrade.tap = log.tap;
 	o->upgrade.port = module->port;
 	o->upgrade.event = on_event;
 	o->upgrade.context = &show;
 	o->upgrade.stop = (struct dfota_host_stop){ stop_asked, &show };
 	(void)!dfota_upgrade_run(&o->upgrade, &result);
+	if (!wirelog_close(&log))
+		cli_error(name, "%s could not be written to its end", o->log);
 	return finish(&show, name, &result);
 }
 
 static int run(struct options *o, const char *name)
 {
-	uint32_t wait_ms = o->upgrade.answer_timeout_ms ? o->upgrade.answer_timeout_ms
-							: DFOTA_HOST_ANSWER_MS;
+	uint32_t wait_ms =
+	    o->upgrade.answer_timeout_ms ? o->upgrade.answer_timeout_ms : DFOTA_HOST_ANSWER_MS;
 	struct show show = { .json = o->json };
 	struct chosen *modules;
 	size_t count;
@@ -283,7 +318,9 @@ static int run(struct options *o, const char *name)
 					     dfota_error_exit(error)));
 		return dfota_error_exit(error);
 	}
-	if (o->choose.all || count > 1) {
+	if (o->log && (o->choose.all || count > 1)) {
+		code = cli_usage(name, "--log is for one module");
+	} else if (o->choose.all || count > 1) {
 		const struct fleet_options fleet = { .command = name,
 						     .upgrade = o->upgrade,
 						     .jobs = (unsigned int)o->jobs,

@@ -91,11 +91,16 @@ static const struct command commands[] = {
 	  "that)\n"
 	  "      --upload-timeout S   without progress of the upload (20)\n"
 	  "      --download-timeout S from the request to the end of the download (3600)\n"
+	  "      --log FILE         write every byte of the port with its time, without passwords\n"
 	  "      --json             events as JSON\n" },
-	{ "at", cmd_at, "--port PORT 'AT...' ...", "send AT commands and print the responses",
+	{ "at", cmd_at, "--port PORT 'AT...' ... | --replay LOG --link LINK", "send AT commands and print the responses, or play a module",
 	  "  -p, --port PORT        AT port\n"
 	  "  -t, --timeout S        for each answer (5)\n"
-	  "  -l, --listen S         then print what comes by itself until S seconds are silent\n" },
+	  "  -l, --listen S         then print what comes by itself until S seconds are silent\n"
+	  "      --log FILE         write every byte of the port with its time, without passwords\n"
+	  "      --replay LOG       play the module of such a log to a host\n"
+	  "      --link LINK        where the host finds its port\n"
+	  "      --speed N          pauses of the module are N times as short (1)\n" },
 };
 
 static const struct command *command_find(const char *name)

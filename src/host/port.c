@@ -126,10 +126,24 @@ static int make_raw(int fd, const struct port_target *target)
 		line.c_cflag |= CRTSCTS;
 	line.c_cc[VMIN] = 1;
 	line.c_cc[VTIME] = 0;
-	if (cfsetispeed(&line, speed) || cfsetospeed(&line, speed) ||
-	    tcsetattr(fd, TCSANOW, &line))
+	if (cfsetispeed(&line, speed) || cfsetospeed(&line, speed) || tcsetattr(fd, TCSANOW, &line))
 		return open_error(errno);
 	return 0;
+}
+
+/* ---- tap ---------------------------------------------------------------------------------- */
+
+static void tell(const struct dfota_port *port, enum dfota_host_tap_kind kind, const void *data,
+		 size_t bytes)
+{
+	if (port->tap.seen)
+		port->tap.seen(port->tap.context, kind, data, bytes);
+}
+
+void dfota_port_tap(struct dfota_port *port, const struct dfota_host_tap *tap)
+{
+	port->tap = *tap;
+	tell(port, DFOTA_TAP_OPENED, NULL, 0);
 }
 
 /* Where the target is now. */
@@ -173,6 +187,8 @@ int port_open_once(struct dfota_port **ret_port, const struct port_target *targe
 	port->looked_ms = host_clock_ms();
 	if (stop)
 		port->stop = *stop;
+	if (target->tap)
+		dfota_port_tap(port, target->tap);
 	*ret_port = port;
 	return 0;
 }
@@ -208,6 +224,7 @@ void dfota_port_close(struct dfota_port *port)
 {
 	if (!port)
 		return;
+	tell(port, DFOTA_TAP_CLOSED, NULL, 0);
 	close(port->fd);
 	free(port->path);
 	free(port);
@@ -256,6 +273,7 @@ int port_write(struct dfota_port *port, const void *data, size_t bytes, uint64_t
 		int error;
 
 		if (n > 0) {
+			tell(port, DFOTA_TAP_SENT, from, (size_t)n);
 			from += n;
 			bytes -= (size_t)n;
 			continue;
@@ -281,6 +299,7 @@ int port_fill(struct dfota_port *port, uint64_t deadline_ms)
 		if (n > 0) {
 			port->input_at = 0;
 			port->input_bytes = (size_t)n;
+			tell(port, DFOTA_TAP_RECEIVED, port->input, (size_t)n);
 			return 0;
 		}
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))

@@ -26,6 +26,7 @@ struct dfota_port {
 	dev_t device; /* what the path led to when it was opened */
 	char *path;
 	struct dfota_host_stop stop;
+	struct dfota_host_tap tap;
 	uint64_t looked_ms; /* when the path was last compared with the device */
 	struct dfota_at_reader reader;
 	uint8_t input[PORT_INPUT_MAX];
@@ -52,6 +53,7 @@ struct port_target {
 	const struct dfota_tree *tree;
 	uint32_t baud; /* 0: 115200 */
 	bool flow;     /* RTS/CTS */
+	const struct dfota_host_tap *tap; /* or NULL */
 };
 
 /* Opens one time, without waiting. */

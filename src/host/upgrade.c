@@ -40,7 +40,8 @@ int run_open(struct run *run, uint32_t timeout_ms)
 					    .place = run->placed ? &run->place : NULL,
 					    .tree = &run->u.tree,
 					    .baud = run->u.baud,
-					    .flow = run->u.flow };
+					    .flow = run->u.flow,
+					    .tap = &run->u.tap };
 	int error = port_open_target(&run->port, &target, timeout_ms, &run->u.stop);
 
 	if (!error && run->placed && run->staged && strcmp(run->port->path, run->u.port) != 0) {

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One line for each piece that was read or written, so that what arrived together stays together.
+ */
+#include "wirelog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void secret_take(struct wirelog *log, const char *url)
+{
+	const char *from = url ? strstr(url, "://") : NULL, *end, *at, *colon;
+	size_t bytes;
+
+	if (!from)
+		return;
+	from += 3;
+	end = from + strcspn(from, "/?#");
+	at = memrchr(from, '@', (size_t)(end - from));
+	colon = at ? memchr(from, ':', (size_t)(at - from)) : NULL;
+	if (!colon)
+		return;
+	bytes = (size_t)(at - colon - 1);
+	if (bytes > WIRELOG_SECRET_MAX)
+		bytes = WIRELOG_SECRET_MAX; /* the rest is worth nothing without its beginning */
+	memcpy(log->secret, colon + 1, bytes);
+}
+
+static void line_begin(struct wirelog *log, const char *what)
+{
+	uint64_t us = clock_us() - log->start_us;
+
+	fprintf(log->file, "%" PRIu64 ".%06" PRIu64 " %s", us / 1000000, us % 1000000, what);
+}
+
+static void line_end(struct wirelog *log)
+{
+	fputc('\n', log->file);
+	log->full = fflush(log->file) || ferror(log->file) || log->full;
+}
+
+static void byte_put(FILE *file, char byte)
+{
+	unsigned char c = (unsigned char)byte;
+
+	if (c == '\r')
+		fputs("\\r", file);
+	else if (c == '\n')
+		fputs("\\n", file);
+	else if (c == '\\')
+		fputs("\\\\", file);
+	else if (c >= ' ' && c <= '~')
+		fputc(c, file);
+	else
+		fprintf(file, "\\x%02x", c);
+}
+
+/* Longest end of the held bytes that begins the secret stays held; what is before it is written. */
+static void held_settle(struct wirelog *log, struct wirelog_held *held)
+{
+	size_t bytes = strlen(log->secret), keep = held->count;
+
+	if (held->count == bytes && memcmp(held->bytes, log->secret, bytes) == 0) {
+		fputs(WIRELOG_HIDDEN, log->file);
+		held->count = 0;
+		return;
+	}
+	while (keep > 0 && memcmp(held->bytes + held->count - keep, log->secret, keep) != 0)
+		keep--;
+	for (size_t i = 0; i < held->count - keep; i++)
+		byte_put(log->file, held->bytes[i]);
+	memmove(held->bytes, held->bytes + held->count - keep, keep);
+	held->count = keep;
+}
+
+static void held_release(struct wirelog *log, unsigned int side)
+{
+	struct wirelog_held *held = &log->held[side];
+
+	if (!held->count)
+		return;
+	line_begin(log, side ? "< " : "> ");
+	for (size_t i = 0; i < held->count; i++)
+		byte_put(log->file, held->bytes[i]);
+	held->count = 0;
+	line_end(log);
+}
+
+static void bytes_log(struct wirelog *log, unsigned int side, const char *data, size_t bytes)
+{
+	struct wirelog_held *held = &log->held[side];
+
+	line_begin(log, side ? "< " : "> ");
+	for (size_t i = 0; i < bytes; i++) {
+		if (!log->secret[0]) {
+			byte_put(log->file, data[i]);
+			continue;
+		}
+		held->bytes[held->count++] = data[i];
+		held_settle(log, held);
+	}
+	line_end(log);
+}
+
+static void on_tap(void *context, enum dfota_host_tap_kind kind, const void *data, size_t bytes)
+{
+	struct wirelog *log = context;
+
+	if (log->full)
+		return; /* the upgrade matters more */
+	if (kind == DFOTA_TAP_SENT || kind == DFOTA_TAP_RECEIVED) {
+		bytes_log(log, kind == DFOTA_TAP_RECEIVED, data, bytes);
+		return;
+	}
+	held_release(log, 0);
+	held_release(log, 1);
+	line_begin(log, kind == DFOTA_TAP_OPENED ? "open" : "close");
+	line_end(log);
+}
+
+bool wirelog_open(struct wirelog *log, const char *path, const char *url)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	memset(log, 0, sizeof(*log));
+	if (fd < 0)
+		return false;
+	log->file = fdopen(fd, "w");
+	if (!log->file) {
+		close(fd);
+		return false;
+	}
+	log->start_us = clock_us();
+	log->tap = (struct dfota_host_tap){ on_tap, log };
+	secret_take(log, url);
+	fputs(WIRELOG_HEAD, log->file);
+	line_end(log);
+	return !log->full;
+}
+
+bool wirelog_close(struct wirelog *log)
+{
+	bool good = !log->full;
+
+	if (!log->file)
+		return true;
+	good = !fclose(log->file) && good;
+	log->file = NULL;
+	return good;
+}
