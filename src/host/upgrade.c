@@ -70,6 +70,11 @@ static int connect_port(struct run *run)
 		error = dfota_port_greet(run->port, run->u.answer_timeout_ms);
 	if (!error)
 		error = run_version(run, run->result->from);
+	if (error == DFOTA_E_TIMEOUT) { /* one answer may be lost; asking again does no harm */
+		error = dfota_port_greet(run->port, run->u.command_timeout_ms);
+		if (!error)
+			error = run_version(run, run->result->from);
+	}
 	if (error == DFOTA_E_NOT_FOUND) {
 		run_note(run, "The module does not tell its version.");
 		error = 0;
