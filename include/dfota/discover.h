@@ -33,28 +33,30 @@ struct dfota_tree {
 
 /* Where a port is, whatever its name is now. */
 struct dfota_usb_place {
-	char socket[DFOTA_USB_NAME_MAX + 1]; /* as the kernel counts: bus, and ports of hubs, "1-1.2" */
+	char socket[DFOTA_USB_NAME_MAX +
+		    1]; /* as the kernel counts: bus, and ports of hubs, "1-1.2" */
 	uint16_t vendor, product;
 	uint8_t interface;
 	uint8_t line; /* of several behind one interface; nearly always 0 */
 };
 
 struct dfota_usb_port {
-	char name[DFOTA_USB_NAME_MAX + 1];    /* "ttyUSB2" */
-	char device[DFOTA_DEVICE_MAX + 1];    /* "/dev/ttyUSB2" */
+	char name[DFOTA_USB_NAME_MAX + 1]; /* "ttyUSB2" */
+	char device[DFOTA_DEVICE_MAX + 1]; /* "/dev/ttyUSB2" */
 	struct dfota_usb_place place;
 	char serial[DFOTA_USB_TEXT_MAX + 1];  /* the device's number, "" when it has none; many
 						 modules of one kind may tell the same */
 	char product[DFOTA_USB_TEXT_MAX + 1]; /* what it calls itself, or "" */
-	const char *model; /* of a known module, else NULL */
-	bool at;	   /* the port of a known module that takes commands */
+	const char *model;		      /* of a known module, else NULL */
+	bool at;			      /* the port of a known module that takes commands */
 };
 
 /* What is looked for; zero and NULL let everything through. */
 struct dfota_usb_filter {
 	bool by_id;
 	uint16_t vendor, product;
-	bool by_interface; /* else the AT interface of known modules, or an unknown one's only port */
+	bool by_interface; /* else the AT interface of known modules, or an unknown one's only port
+			    */
 	uint8_t interface;
 	const char *socket;
 	const char *serial;

@@ -40,7 +40,8 @@ struct choose {
 /* A module that was chosen. */
 struct chosen {
 	char port[DFOTA_DEVICE_MAX + 1];
-	char name[DFOTA_DEVICE_MAX + 1]; /* for people and events: the socket, or the port as given */
+	char name[DFOTA_DEVICE_MAX +
+		  1]; /* for people and events: the socket, or the port as given */
 };
 
 /* Takes one option; false when it is malformed or one too many. `option` may be 'p'. */

@@ -2,8 +2,8 @@
  *
  * What the subcommands share: their list, exit codes, messages. Only this room and `module` print.
  *
- * stdout is for results, stderr for talk. A message says what happened, what was left untouched and what
- * to do next. Exit codes: 0 done, 1 failed, 2 bad usage, 3 not trusted, 4 no answer in time.
+ * stdout is for results, stderr for talk. A message says what happened, what was left untouched and
+ * what to do next. Exit codes: 0 done, 1 failed, 2 bad usage, 3 not trusted, 4 no answer in time.
  */
 #ifndef DFOTA_CLI_H
 #define DFOTA_CLI_H

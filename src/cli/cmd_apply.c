@@ -32,11 +32,16 @@ static bool stop(void *context)
 static const char *event_name(enum dfota_updater_event event)
 {
 	switch (event) {
-	case DFOTA_EVENT_PERCENT: return "percent";
-	case DFOTA_EVENT_STARTED: return "started";
-	case DFOTA_EVENT_RESUMED: return "resumed";
-	case DFOTA_EVENT_STEP: return "step";
-	case DFOTA_EVENT_COMMIT: return "commit";
+	case DFOTA_EVENT_PERCENT:
+		return "percent";
+	case DFOTA_EVENT_STARTED:
+		return "started";
+	case DFOTA_EVENT_RESUMED:
+		return "resumed";
+	case DFOTA_EVENT_STEP:
+		return "step";
+	case DFOTA_EVENT_COMMIT:
+		return "commit";
 	}
 	return "?";
 }
@@ -46,7 +51,8 @@ static void on_event(void *context, enum dfota_updater_event event, int64_t a, i
 	struct apply *apply = context;
 
 	if (apply->json) {
-		printf("{\"event\":\"%s\",\"a\":%" PRId64 ",\"b\":%" PRId64 "}\n", event_name(event), a, b);
+		printf("{\"event\":\"%s\",\"a\":%" PRId64 ",\"b\":%" PRId64 "}\n",
+		       event_name(event), a, b);
 		(void)fflush(stdout); /* whoever reads decides by what has happened so far */
 		return;
 	}
@@ -68,13 +74,15 @@ static void signals_catch(void)
 /* What flash has gone through; what is written in place is what has changed, in whole units. */
 static void written_tell(const struct dfota_updater_report *report)
 {
-	uint64_t place = report->bytes_written, all = place + report->ring_bytes + report->stash_bytes;
+	uint64_t place = report->bytes_written,
+		 all = place + report->ring_bytes + report->stash_bytes;
 	char text[3][16];
 
 	if (place == 0)
 		puts("there was nothing to write");
 	else
-		printf("%s written in place, %s to the ring, %s to the stash: %.2f bytes for each that changed\n",
+		printf("%s written in place, %s to the ring, %s to the stash: %.2f bytes for each "
+		       "that changed\n",
 		       cli_size(place, text[0]), cli_size(report->ring_bytes, text[1]),
 		       cli_size(report->stash_bytes, text[2]), (double)all / (double)place);
 }
@@ -91,7 +99,8 @@ static int apply_run(struct apply *apply)
 		site.config.hooks.stop = stop;
 		site.config.hooks.context = apply;
 		signals_catch();
-		error = dfota_updater_run(&site.config, site.memory, site.memory_bytes, &site.report);
+		error =
+		    dfota_updater_run(&site.config, site.memory, site.memory_bytes, &site.report);
 	}
 	if (!error) {
 		error = site_commit(&site, apply->firmware);
@@ -113,8 +122,10 @@ static int apply_run(struct apply *apply)
 int cmd_apply(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "firmware", required_argument, NULL, 'f' }, { "trust", required_argument, NULL, 't' },
-		{ "json", no_argument, NULL, 'j' },	      { "help", no_argument, NULL, 'h' },
+		{ "firmware", required_argument, NULL, 'f' },
+		{ "trust", required_argument, NULL, 't' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct apply apply = { 0 };
@@ -122,11 +133,19 @@ int cmd_apply(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "f:t:h", options, NULL)) != -1) {
 		switch (option) {
-		case 'f': apply.firmware = optarg; break;
-		case 't': apply.trust = optarg; break;
-		case 'j': apply.json = true; break;
-		case 'h': return cli_help(argv[0]);
-		default: return cli_usage(argv[0], "see the usage");
+		case 'f':
+			apply.firmware = optarg;
+			break;
+		case 't':
+			apply.trust = optarg;
+			break;
+		case 'j':
+			apply.json = true;
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
 		}
 	}
 	if (argc - optind != 1 || !apply.firmware || !apply.trust)

@@ -14,7 +14,7 @@
 struct summary {
 	struct dfota_delta_header header;
 	uint64_t unchanged, direct, redo; /* segments */
-	uint64_t copied;                  /* bytes of stash copies */
+	uint64_t copied;		  /* bytes of stash copies */
 	uint64_t chunks[DFOTA_CODING_COUNT], chunk_bytes[DFOTA_CODING_COUNT];
 };
 
@@ -51,7 +51,8 @@ static int summary_read(struct dfota_package *package, uint32_t index, struct su
 	return error == DFOTA_E_NOT_FOUND ? 0 : error;
 }
 
-/* ---- what bytes are spent on, and who catches words ------------------------------------------------ */
+/* ---- what bytes are spent on, and who catches words
+ * ------------------------------------------------ */
 
 struct spent {
 	const char *key, *text;
@@ -83,8 +84,8 @@ static void spent_list(const struct dfota_delta_counts *c, const struct summary 
 	uint64_t prelude = sum(c->prelude, 4), chunks = sum(c->predict, 4) + sum(c->plain, 3);
 	uint64_t coded = s->chunk_bytes[DFOTA_CODING_PLAIN] + s->chunk_bytes[DFOTA_CODING_PREDICT];
 	const struct spent rows[SPENT_ROWS] = {
-		{ "steps", "steps", DFOTA_DELTA_HEADER_BYTES +
-				    (uint64_t)h->step_count * DFOTA_DELTA_STEP_BYTES },
+		{ "steps", "steps",
+		  DFOTA_DELTA_HEADER_BYTES + (uint64_t)h->step_count * DFOTA_DELTA_STEP_BYTES },
 		{ "copies", "stash copies", h->copy_stream_bytes },
 		{ "regions", "regions", c->prelude[0] },
 		{ "map", "map", c->prelude[1] },
@@ -123,7 +124,8 @@ static json_t *spent_json(const struct dfota_delta_counts *c, const struct summa
 	spent_list(c, s, rows);
 	for (size_t i = 0; i < SPENT_ROWS; i++)
 		if (rows[i].bytes)
-			(void)json_object_set_new(object, rows[i].key, json_integer((json_int_t)rows[i].bytes));
+			(void)json_object_set_new(object, rows[i].key,
+						  json_integer((json_int_t)rows[i].bytes));
 	return object;
 }
 
@@ -135,7 +137,8 @@ static json_t *words_json(const struct dfota_delta_counts *c)
 	for (unsigned k = 0; k < DFOTA_COUNTS_PREDICTORS_MAX; k++)
 		if (c->clean[k] || c->flagged[k])
 			(void)json_object_set_new(caught, predictor_name(k, buffer),
-						  json_pack("{s:I,s:I}", "clean", (json_int_t)c->clean[k], "flagged",
+						  json_pack("{s:I,s:I}", "clean",
+							    (json_int_t)c->clean[k], "flagged",
 							    (json_int_t)c->flagged[k]));
 	return json_pack("{s:o,s:I,s:I}", "caught", caught, "missed", (json_int_t)c->missed,
 			 "literal_bytes", (json_int_t)c->literals);
@@ -148,7 +151,8 @@ static json_t *chunks_json(const struct summary *s)
 	for (unsigned k = 0; k < DFOTA_CODING_COUNT; k++)
 		if (s->chunks[k])
 			(void)json_object_set_new(object, dfota_coding_name(k),
-						  json_pack("{s:I,s:I}", "count", (json_int_t)s->chunks[k], "bytes",
+						  json_pack("{s:I,s:I}", "count",
+							    (json_int_t)s->chunks[k], "bytes",
 							    (json_int_t)s->chunk_bytes[k]));
 	return object;
 }
@@ -164,24 +168,27 @@ static void table_words(struct table *t, const struct dfota_delta_counts *c)
 
 	for (unsigned k = 0; k < DFOTA_COUNTS_PREDICTORS_MAX; k++)
 		if (c->clean[k] || c->flagged[k])
-			(void)snprintf(t->right[t->right_count++], 64, "%-16s %10" PRIu32 " %10" PRIu32,
-				       predictor_name(k, buffer), c->clean[k], c->flagged[k]);
+			(void)snprintf(t->right[t->right_count++], 64,
+				       "%-16s %10" PRIu32 " %10" PRIu32, predictor_name(k, buffer),
+				       c->clean[k], c->flagged[k]);
 	if (c->missed)
-		(void)snprintf(t->right[t->right_count++], 64, "%-16s %21" PRIu32, "missed", c->missed);
+		(void)snprintf(t->right[t->right_count++], 64, "%-16s %21" PRIu32, "missed",
+			       c->missed);
 	if (c->literals)
-		(void)snprintf(t->right[t->right_count++], 64, "%-16s %21" PRIu32, "bytes of no word",
-			       c->literals);
+		(void)snprintf(t->right[t->right_count++], 64, "%-16s %21" PRIu32,
+			       "bytes of no word", c->literals);
 }
 
-static void table_spent(struct table *t, const struct dfota_delta_counts *c, const struct summary *s)
+static void table_spent(struct table *t, const struct dfota_delta_counts *c,
+			const struct summary *s)
 {
 	struct spent rows[SPENT_ROWS];
 
 	spent_list(c, s, rows);
 	for (size_t i = 0; i < SPENT_ROWS; i++)
 		if (rows[i].bytes)
-			(void)snprintf(t->left[t->left_count++], 48, "%-16s %10" PRIu64, rows[i].text,
-				       rows[i].bytes);
+			(void)snprintf(t->left[t->left_count++], 48, "%-16s %10" PRIu64,
+				       rows[i].text, rows[i].bytes);
 }
 
 static void counts_print(const struct dfota_manifest_partition *p, const struct summary *s)
@@ -195,8 +202,8 @@ static void counts_print(const struct dfota_manifest_partition *p, const struct 
 	for (unsigned k = 0; k < DFOTA_CODING_COUNT; k++) {
 		if (s->chunks[k] == 0)
 			continue;
-		printf("%s %" PRIu64 " chunks of coding %s, %" PRIu64 " bytes", between, s->chunks[k],
-		       dfota_coding_name(k), s->chunk_bytes[k]);
+		printf("%s %" PRIu64 " chunks of coding %s, %" PRIu64 " bytes", between,
+		       s->chunks[k], dfota_coding_name(k), s->chunk_bytes[k]);
 		between = ";";
 	}
 	printf("\n    %-16s %10s", "spent on", "bytes");
@@ -210,15 +217,20 @@ static void counts_print(const struct dfota_manifest_partition *p, const struct 
 	putchar('\n');
 }
 
-/* ---- the package ------------------------------------------------------------------------------- */
+/* ---- the package -------------------------------------------------------------------------------
+ */
 
 static const char *signature_text(enum dfota_signature_state state)
 {
 	switch (state) {
-	case DFOTA_SIGNATURE_NONE: return "none";
-	case DFOTA_SIGNATURE_BAD: return "bad";
-	case DFOTA_SIGNATURE_GOOD: return "good";
-	case DFOTA_SIGNATURE_UNCHECKED: return "present, not checked";
+	case DFOTA_SIGNATURE_NONE:
+		return "none";
+	case DFOTA_SIGNATURE_BAD:
+		return "bad";
+	case DFOTA_SIGNATURE_GOOD:
+		return "good";
+	case DFOTA_SIGNATURE_UNCHECKED:
+		return "present, not checked";
 	}
 	return "?";
 }
@@ -245,20 +257,20 @@ static json_t *partition_json(const struct dfota_manifest_partition *p, const st
 
 	dfota_hex_put(p->old_sha256, DFOTA_SHA256_BYTES, old_hex);
 	dfota_hex_put(p->new_sha256, DFOTA_SHA256_BYTES, new_hex);
-	row = json_pack("{s:s,s:{s:I,s:s},s:{s:I,s:s},s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I},"
-			 "s:{s:I,s:I,s:I},s:I,s:o,s:o,s:o}",
-			 "name", p->name, "old", "bytes", (json_int_t)p->old_bytes, "sha256", old_hex,
-			 "new", "bytes", (json_int_t)p->new_bytes, "sha256", new_hex, "delta",
-			 (json_int_t)p->delta_bytes, "index", (json_int_t)p->index_bytes, "prelude",
-			 (json_int_t)s->header.prelude_bytes, "segments", "bytes",
-			 (json_int_t)p->segment_bytes, "unchanged", (json_int_t)s->unchanged, "direct",
-			 (json_int_t)s->direct, "redo", (json_int_t)s->redo, "bytes", "moved",
-			 (json_int_t)s->header.moved_bytes, "changed", (json_int_t)s->header.changed_bytes,
-			 "new", (json_int_t)s->header.literal_bytes, "stash", "peak",
-			 (json_int_t)p->stash_bytes, "copied", (json_int_t)s->copied, "copies",
-			 (json_int_t)p->live_copies, "memory", (json_int_t)p->memory_bytes, "codings",
-			 codings_json(s->header.codings), "chunks", chunks_json(s), "spent",
-			 spent_json(&p->counts, s));
+	row = json_pack(
+	    "{s:s,s:{s:I,s:s},s:{s:I,s:s},s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I},"
+	    "s:{s:I,s:I,s:I},s:I,s:o,s:o,s:o}",
+	    "name", p->name, "old", "bytes", (json_int_t)p->old_bytes, "sha256", old_hex, "new",
+	    "bytes", (json_int_t)p->new_bytes, "sha256", new_hex, "delta",
+	    (json_int_t)p->delta_bytes, "index", (json_int_t)p->index_bytes, "prelude",
+	    (json_int_t)s->header.prelude_bytes, "segments", "bytes", (json_int_t)p->segment_bytes,
+	    "unchanged", (json_int_t)s->unchanged, "direct", (json_int_t)s->direct, "redo",
+	    (json_int_t)s->redo, "bytes", "moved", (json_int_t)s->header.moved_bytes, "changed",
+	    (json_int_t)s->header.changed_bytes, "new", (json_int_t)s->header.literal_bytes,
+	    "stash", "peak", (json_int_t)p->stash_bytes, "copied", (json_int_t)s->copied, "copies",
+	    (json_int_t)p->live_copies, "memory", (json_int_t)p->memory_bytes, "codings",
+	    codings_json(s->header.codings), "chunks", chunks_json(s), "spent",
+	    spent_json(&p->counts, s));
 	if (counted(&p->counts))
 		(void)json_object_set_new(row, "words", words_json(&p->counts));
 	return row;
@@ -268,14 +280,17 @@ static void partition_print(const struct dfota_manifest_partition *p, const stru
 {
 	char b[8][16];
 
-	printf("  %-10s %10s %10s %10s  %5" PRIu64 " %6" PRIu64 " %5" PRIu64 "  %10s %10s %10s  %10s %10s\n", p->name,
-	       cli_size(p->old_bytes, b[0]), cli_size(p->new_bytes, b[1]), cli_size(p->delta_bytes, b[2]),
-	       s->unchanged, s->direct, s->redo, cli_size(s->header.moved_bytes, b[3]),
-	       cli_size(s->header.changed_bytes, b[4]), cli_size(s->header.literal_bytes, b[5]),
-	       cli_size(p->stash_bytes, b[6]), cli_size(p->memory_bytes, b[7]));
+	printf("  %-10s %10s %10s %10s  %5" PRIu64 " %6" PRIu64 " %5" PRIu64
+	       "  %10s %10s %10s  %10s %10s\n",
+	       p->name, cli_size(p->old_bytes, b[0]), cli_size(p->new_bytes, b[1]),
+	       cli_size(p->delta_bytes, b[2]), s->unchanged, s->direct, s->redo,
+	       cli_size(s->header.moved_bytes, b[3]), cli_size(s->header.changed_bytes, b[4]),
+	       cli_size(s->header.literal_bytes, b[5]), cli_size(p->stash_bytes, b[6]),
+	       cli_size(p->memory_bytes, b[7]));
 }
 
-/* Once more, with what the builder has told; the tables are read again because they come behind one for all. */
+/* Once more, with what the builder has told; the tables are read again because they come behind one
+ * for all. */
 static int counts_show(struct dfota_package *package)
 {
 	const struct dfota_manifest *m = dfota_package_manifest(package);
@@ -300,12 +315,13 @@ static int package_show(struct dfota_package *package, bool json)
 	int error = 0;
 
 	if (!json) {
-		printf("project    %s\nversions   %s -> %s\nsize       %" PRIu64 " bytes (%s)\nsignature  %s\n\n",
+		printf("project    %s\nversions   %s -> %s\nsize       %" PRIu64
+		       " bytes (%s)\nsignature  %s\n\n",
 		       m->project, m->from, m->to, dfota_package_bytes(package),
 		       cli_size(dfota_package_bytes(package), size), signature);
-		printf("  %-10s %10s %10s %10s  %5s %6s %5s  %10s %10s %10s  %10s %10s\n", "partition", "old",
-		       "new", "delta", "same", "direct", "redo", "moved", "changed", "new data", "stash",
-		       "memory");
+		printf("  %-10s %10s %10s %10s  %5s %6s %5s  %10s %10s %10s  %10s %10s\n",
+		       "partition", "old", "new", "delta", "same", "direct", "redo", "moved",
+		       "changed", "new data", "stash", "memory");
 	}
 	for (uint32_t i = 0; !error && i < m->partition_count; i++) {
 		error = summary_read(package, i, &s);
@@ -314,17 +330,19 @@ static int package_show(struct dfota_package *package, bool json)
 		else if (!error)
 			partition_print(&m->partitions[i], &s);
 	}
-	root = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s,s:o}", "format", (int)m->format, "project", m->project,
-			 "from", m->from, "to", m->to, "bytes",
-			 (json_int_t)dfota_package_bytes(package), "signature", signature, "partitions",
-			 list);
+	root = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s,s:o}", "format", (int)m->format, "project",
+			 m->project, "from", m->from, "to", m->to, "bytes",
+			 (json_int_t)dfota_package_bytes(package), "signature", signature,
+			 "partitions", list);
 	if (json && !error) {
 		if (!root || json_dumpf(root, stdout, JSON_COMPACT))
 			error = DFOTA_E_MEMORY;
 		putchar('\n');
 	} else if (!error) {
-		puts("\n  same, direct, redo: segments; redo are staged before they are written. moved: equal to old bytes\n"
-		     "  elsewhere or in place; changed: aligned but different; new data: without counterpart.");
+		puts("\n  same, direct, redo: segments; redo are staged before they are written. "
+		     "moved: equal to old bytes\n"
+		     "  elsewhere or in place; changed: aligned but different; new data: without "
+		     "counterpart.");
 		error = counts_show(package);
 	}
 	json_decref(root);
@@ -365,10 +383,16 @@ int cmd_inspect(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "t:h", options, NULL)) != -1) {
 		switch (option) {
-		case 't': trust = optarg; break;
-		case 'j': json = true; break;
-		case 'h': return cli_help(argv[0]);
-		default: return cli_usage(argv[0], "see the usage");
+		case 't':
+			trust = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
 		}
 	}
 	if (argc - optind != 1)

@@ -17,10 +17,16 @@ int cmd_mkmodule(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "f:t:h", options, NULL)) != -1) {
 		switch (option) {
-		case 'f': firmware = optarg; break;
-		case 't': trust = optarg; break;
-		case 'h': return cli_help(argv[0]);
-		default: return cli_usage(argv[0], "see the usage");
+		case 'f':
+			firmware = optarg;
+			break;
+		case 't':
+			trust = optarg;
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
 		}
 	}
 	if (argc - optind != 1 || !firmware || !trust)

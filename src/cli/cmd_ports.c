@@ -61,9 +61,10 @@ static int list(const struct choose *choose, const char *command, bool json)
 	if (!error && choose->filtered)
 		count = dfota_usb_choose(ports, count, &choose->filter);
 	if (error) {
-		cli_error(command, "%s", error == DFOTA_E_NOT_FOUND ? "There is no class/tty in "
-								      "sysfs; give --sysfs"
-								    : dfota_error_text(error));
+		cli_error(command, "%s",
+			  error == DFOTA_E_NOT_FOUND ? "There is no class/tty in "
+						       "sysfs; give --sysfs"
+						     : dfota_error_text(error));
 		code = dfota_error_exit(error);
 	} else if (json) {
 		code = put_json(ports, count);
@@ -101,8 +102,9 @@ int cmd_ports(int argc, char **argv)
 		else if (option == '?')
 			code = cli_usage(argv[0], "see the usage");
 		else if (!choose_option(choose, option, optarg))
-			code = cli_usage(argv[0], "\"%s\" is not VENDOR:PRODUCT[:INTERFACE] in "
-						  "hexadecimal, or empty",
+			code = cli_usage(argv[0],
+					 "\"%s\" is not VENDOR:PRODUCT[:INTERFACE] in "
+					 "hexadecimal, or empty",
 					 optarg);
 	}
 	if (code < 0)

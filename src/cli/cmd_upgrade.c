@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ struct show {
 	struct progress progress;
 };
 
-static volatile sig_atomic_t asked_to_stop;
+static atomic_int asked_to_stop; /* set by one thread's signal, read by all */
 
 static void on_signal(int number)
 {

@@ -25,12 +25,14 @@ static int verify_run(const struct verify *v)
 	struct progress progress = { 0 };
 	int error, status;
 
-	progress_start(&progress, "verify", 10, PROGRESS_SHARE, v->json); /* rehearsal ends at 10 % */
+	progress_start(&progress, "verify", 10, PROGRESS_SHARE,
+		       v->json); /* rehearsal ends at 10 % */
 	error = site_open(&site, v->package, v->firmware, v->trust, &v->limits, false);
 	if (!error) {
 		site.config.hooks.event = on_event;
 		site.config.hooks.context = &progress;
-		error = dfota_updater_check(&site.config, site.memory, site.memory_bytes, &site.report);
+		error =
+		    dfota_updater_check(&site.config, site.memory, site.memory_bytes, &site.report);
 	}
 	progress_finish(&progress);
 	status = site_report("verify", &site, error, v->json, "Nothing was written.");
@@ -38,9 +40,10 @@ static int verify_run(const struct verify *v)
 		const struct dfota_manifest *m = dfota_package_manifest(site.package);
 		char memory[16], area[16];
 
-		printf("good: %s %s -> %s would succeed; work memory %s, area %s, writes made: %llu\n",
-		       m->project, m->from, m->to, cli_size(site.report.memory_bytes, memory),
-		       cli_size(site.report.area_bytes, area), (unsigned long long)site.report.writes);
+		printf(
+		    "good: %s %s -> %s would succeed; work memory %s, area %s, writes made: %llu\n",
+		    m->project, m->from, m->to, cli_size(site.report.memory_bytes, memory),
+		    cli_size(site.report.area_bytes, area), (unsigned long long)site.report.writes);
 	}
 	site_close(&site);
 	return status;
@@ -65,14 +68,28 @@ int cmd_verify(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "f:t:h", options, NULL)) != -1) {
 		switch (option) {
-		case 'f': v.firmware = optarg; break;
-		case 't': v.trust = optarg; break;
-		case 'j': v.json = true; break;
-		case MEMORY: good = cli_bytes(optarg, &v.limits.memory); break;
-		case AREA: good = cli_bytes(optarg, &v.limits.area); break;
-		case PACKAGE: good = cli_bytes(optarg, &v.limits.package); break;
-		case 'h': return cli_help(argv[0]);
-		default: return cli_usage(argv[0], "see the usage");
+		case 'f':
+			v.firmware = optarg;
+			break;
+		case 't':
+			v.trust = optarg;
+			break;
+		case 'j':
+			v.json = true;
+			break;
+		case MEMORY:
+			good = cli_bytes(optarg, &v.limits.memory);
+			break;
+		case AREA:
+			good = cli_bytes(optarg, &v.limits.area);
+			break;
+		case PACKAGE:
+			good = cli_bytes(optarg, &v.limits.package);
+			break;
+		case 'h':
+			return cli_help(argv[0]);
+		default:
+			return cli_usage(argv[0], "see the usage");
 		}
 		if (!good)
 			return cli_usage(argv[0], "\"%s\" is not a number of bytes", optarg);

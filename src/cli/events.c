@@ -20,13 +20,13 @@ void events_put_event(const char *module, const struct dfota_upgrade_event *even
 
 	switch (event->kind) {
 	case DFOTA_UPGRADE_STAGE:
-		events_put(json_pack("{s:s,s:s,s:s}", "event", "stage", "module", module, "stage",
-				     stage));
+		events_put(
+		    json_pack("{s:s,s:s,s:s}", "event", "stage", "module", module, "stage", stage));
 		return;
 	case DFOTA_UPGRADE_PROGRESS:
-		events_put(json_pack("{s:s,s:s,s:s,s:I,s:I}", "event", "progress", "module",
-				     module, "stage", stage, "done", (json_int_t)event->done,
-				     "total", (json_int_t)event->total));
+		events_put(json_pack("{s:s,s:s,s:s,s:I,s:I}", "event", "progress", "module", module,
+				     "stage", stage, "done", (json_int_t)event->done, "total",
+				     (json_int_t)event->total));
 		return;
 	case DFOTA_UPGRADE_VERSION:
 		events_put(json_pack("{s:s,s:s,s:s,s:s}", "event", "version", "module", module,

@@ -29,7 +29,8 @@ static const struct command commands[] = {
 	  "(128K)\n"
 	  "      --atomic           code each unit by itself: flash that changes units atomically "
 	  "needs no ring\n"
-	  "      --repair PKG       OLD was left by PKG unfinished: build from the mixture that is there\n"
+	  "      --repair PKG       OLD was left by PKG unfinished: build from the mixture that is "
+	  "there\n"
 	  "      --state STATE      where, as the module says in ATI after \"FOTA: state\"\n"
 	  "      --stash-limit BYTES  most that the module must set aside for old data (1M)\n"
 	  "      --threads N        0 = all processors (0); the package does not depend on it\n"
@@ -70,7 +71,8 @@ static const struct command commands[] = {
 	  "upgrade a module over its AT port, from upload to the checked new version",
 	  "  -p, --port PORT        AT port: a tty, or a module folder's `at`; several times for "
 	  "several modules\n"
-	  "      --usb V:P[:I]      the module with these USB ids, as 2c7c:0800, and this interface\n"
+	  "      --usb V:P[:I]      the module with these USB ids, as 2c7c:0800, and this "
+	  "interface\n"
 	  "      --path SOCKET      the module at this USB socket, as 1-1.2\n"
 	  "      --serial NUMBER    the module with this USB serial number\n"
 	  "      --all              all known modules, or all that match the three above\n"
@@ -93,7 +95,8 @@ static const struct command commands[] = {
 	  "      --download-timeout S from the request to the end of the download (3600)\n"
 	  "      --log FILE         write every byte of the port with its time, without passwords\n"
 	  "      --json             events as JSON\n" },
-	{ "at", cmd_at, "--port PORT 'AT...' ... | --replay LOG --link LINK", "send AT commands and print the responses, or play a module",
+	{ "at", cmd_at, "--port PORT 'AT...' ... | --replay LOG --link LINK",
+	  "send AT commands and print the responses, or play a module",
 	  "  -p, --port PORT        AT port\n"
 	  "  -t, --timeout S        for each answer (5)\n"
 	  "  -l, --listen S         then print what comes by itself until S seconds are silent\n"

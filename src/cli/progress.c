@@ -43,8 +43,8 @@ static unsigned int permille(const struct progress *p)
 	return (unsigned int)((double)p->done * 1000.0 / (double)p->total);
 }
 
-/* Follows the speed of the last seconds: lines to modules are not even. An upload that begins anew is
- * measured anew. */
+/* Follows the speed of the last seconds: lines to modules are not even. An upload that begins anew
+ * is measured anew. */
 static void measure(struct progress *p, uint64_t now_ms)
 {
 	double speed;
@@ -79,7 +79,8 @@ static void format_tail(const struct progress *p, uint64_t now_ms, char *text, s
 {
 	double seconds = (double)(now_ms - p->started_ms) / 1000.0;
 	char amount[16], speed[16], time[32];
-	double rate = p->unit == PROGRESS_SHARE && seconds > 0 ? (double)p->done / seconds : p->rate;
+	double rate =
+	    p->unit == PROGRESS_SHARE && seconds > 0 ? (double)p->done / seconds : p->rate;
 	int used = 0;
 
 	text[0] = '\0';
@@ -119,8 +120,8 @@ void progress_line(struct progress *p, int taken, char *ret_text, size_t room)
 	for (int i = 0; i < cells; i++)
 		bar[i] = (unsigned int)i * 1000 < permille(p) * (unsigned int)cells ? '#' : '.';
 	bar[cells] = '\0';
-	snprintf(ret_text, room, "%-*s [%s] %3u %%%s", LABEL_WIDTH, p->label, bar,
-		 permille(p) / 10, tail);
+	snprintf(ret_text, room, "%-*s [%s] %3u %%%s", LABEL_WIDTH, p->label, bar, permille(p) / 10,
+		 tail);
 }
 
 static void draw(struct progress *p, uint64_t now_ms)

@@ -69,14 +69,15 @@ static void dry_init(struct site_dry *dry, struct dfota_flash *under, uint64_t f
 	if (under) {
 		dry->flash.geometry = under->geometry;
 	} else {
-		dry->flash.geometry = (struct dfota_flash_geometry){ .write_bytes = 1,
-								     .erase_bytes = 1,
-								     .flags = DFOTA_FLASH_RESIZABLE };
+		dry->flash.geometry = (struct dfota_flash_geometry){
+			.write_bytes = 1, .erase_bytes = 1, .flags = DFOTA_FLASH_RESIZABLE
+		};
 	}
 	dry->limit = dry->flash.geometry.size_bytes + free_bytes;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 static int lock_take(struct site *site)
 {
@@ -256,9 +257,11 @@ static const char *advice(int error)
 	case DFOTA_E_VERSION:
 		return "Take the package that was made for this project and version.";
 	case DFOTA_E_CONTENT:
-		return "Put the original images of this version back, or build a package from what is there.";
+		return "Put the original images of this version back, or build a package from what "
+		       "is there.";
 	case DFOTA_E_UNTRUSTED:
-		return "Sign the package with the key that belongs to the trusted one, or trust its key.";
+		return "Sign the package with the key that belongs to the trusted one, or trust "
+		       "its key.";
 	case DFOTA_E_ZIP:
 	case DFOTA_E_MANIFEST:
 	case DFOTA_E_CORRUPT:
@@ -284,19 +287,20 @@ int site_report(const char *command, const struct site *site, int error, bool js
 	const char *text = site->what ? site->what : dfota_error_text(error);
 
 	if (json) {
-		json_t *line = json_pack("{s:s,s:i,s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:b}", "event", "result", "code", code,
-					 "error", dfota_error_name(error), "text", text, "partition",
-					 partition, "writes", (json_int_t)r->writes, "in_place",
-					 (json_int_t)r->bytes_written, "ring", (json_int_t)r->ring_bytes, "stash",
-					 (json_int_t)r->stash_bytes, "started", started);
+		json_t *line =
+		    json_pack("{s:s,s:i,s:s,s:s,s:s*,s:I,s:I,s:I,s:I,s:b}", "event", "result",
+			      "code", code, "error", dfota_error_name(error), "text", text,
+			      "partition", partition, "writes", (json_int_t)r->writes, "in_place",
+			      (json_int_t)r->bytes_written, "ring", (json_int_t)r->ring_bytes,
+			      "stash", (json_int_t)r->stash_bytes, "started", started);
 
 		if (line)
 			(void)json_dumpf(line, stdout, JSON_COMPACT);
 		json_decref(line);
 		putchar('\n');
 	} else if (error) {
-		cli_error(command, "%d: %s%s%s. %s %s", code, text, partition ? " in partition " : "",
-			  partition ? partition : "",
+		cli_error(command, "%d: %s%s%s. %s %s", code, text,
+			  partition ? " in partition " : "", partition ? partition : "",
 			  started ? "The upgrade was under way: run it again to go on." : untouched,
 			  advice(error));
 	}

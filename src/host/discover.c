@@ -321,9 +321,9 @@ bool dfota_usb_find(const struct dfota_tree *tree, const struct dfota_usb_place 
 
 		if (strcmp(now->socket, place->socket) != 0)
 			continue;
-		found = !same && ports[i].model ? ports[i].at
-						: now->interface == place->interface &&
-						      now->line == place->line;
+		found = !same && ports[i].model
+			    ? ports[i].at
+			    : now->interface == place->interface && now->line == place->line;
 		if (found)
 			memcpy(ret_device, ports[i].device, sizeof(ports[i].device));
 	}
@@ -342,8 +342,7 @@ static bool take_hex(const char **text, uint16_t *ret_value)
 
 		if (!isxdigit(c))
 			return false;
-		value = value << 4 |
-			(unsigned)(isdigit(c) ? c - '0' : (toupper(c) - 'A') + 10);
+		value = value << 4 | (unsigned)(isdigit(c) ? c - '0' : (toupper(c) - 'A') + 10);
 	}
 	*ret_value = (uint16_t)value;
 	return true;
@@ -355,8 +354,7 @@ bool dfota_usb_parse(const char *text, struct dfota_usb_filter *ret_filter)
 	unsigned interface = 0;
 	size_t digits;
 
-	if (!take_hex(&text, &filter.vendor) || *text++ != ':' ||
-	    !take_hex(&text, &filter.product))
+	if (!take_hex(&text, &filter.vendor) || *text++ != ':' || !take_hex(&text, &filter.product))
 		return false;
 	filter.by_id = true;
 	if (*text == ':') {

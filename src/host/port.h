@@ -49,10 +49,11 @@ void host_copy_text(char *to, size_t room, const char *from, size_t bytes);
 /* How to get to a port, again and again. */
 struct port_target {
 	const char *path;
-	const struct dfota_usb_place *place; /* where it is whatever its name, or NULL: as `path` says */
+	const struct dfota_usb_place
+	    *place; /* where it is whatever its name, or NULL: as `path` says */
 	const struct dfota_tree *tree;
-	uint32_t baud; /* 0: 115200 */
-	bool flow;     /* RTS/CTS */
+	uint32_t baud;			  /* 0: 115200 */
+	bool flow;			  /* RTS/CTS */
 	const struct dfota_host_tap *tap; /* or NULL */
 };
 

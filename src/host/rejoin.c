@@ -21,7 +21,8 @@ static int listen_for_news(struct run *run, uint32_t patience_ms)
 
 	while (!error && !port_keeps_fota(run->port)) {
 		error = port_next(run->port, deadline_ms, &event);
-		if (!error && (event.kind == DFOTA_AT_EVENT_FOTA || event.kind == DFOTA_AT_EVENT_URC))
+		if (!error &&
+		    (event.kind == DFOTA_AT_EVENT_FOTA || event.kind == DFOTA_AT_EVENT_URC))
 			port_keep(run->port, &event);
 	}
 	return error;
@@ -33,9 +34,9 @@ static int listen_for_news(struct run *run, uint32_t patience_ms)
 static uint32_t patience(const struct run *run, int error)
 {
 	const char *target = run->u.target;
-	bool url = run->u.source == DFOTA_UPGRADE_URL &&
-		   (strncasecmp(target, "ftp://", 6) == 0 || strncasecmp(target, "http://", 7) == 0 ||
-		    strncasecmp(target, "https://", 8) == 0);
+	bool url = run->u.source == DFOTA_UPGRADE_URL && (strncasecmp(target, "ftp://", 6) == 0 ||
+							  strncasecmp(target, "http://", 7) == 0 ||
+							  strncasecmp(target, "https://", 8) == 0);
 
 	return url && error == DFOTA_E_REFUSED ? run->u.first_urc_timeout_ms : run->u.settle_ms;
 }

@@ -145,7 +145,8 @@ static const char *code_advice(int code)
 		return "Build or fetch the package again, signed with a key that the module "
 		       "trusts.";
 	case 505:
-		return "Use a package of the same project that leads from the version that runs.";
+		return "Use a package of the same project that leads from the version that runs; "
+		       "if it was upgraded already, nothing is to do.";
 	case 510:
 		return "The firmware on the module was altered: only a package made from those "
 		       "very "

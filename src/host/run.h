@@ -51,8 +51,8 @@ bool run_reached(const struct run *run);
 /* True for a code that says: this package will not do, however often it is tried. */
 bool run_code_refuses(int code);
 
-/* What to do about `error` from before the request was accepted: follows an upgrade that is under way
- * already, if there is one. Else returns `error`, and the message for it stays. */
+/* What to do about `error` from before the request was accepted: follows an upgrade that is under
+ * way already, if there is one. Else returns `error`, and the message for it stays. */
 int run_rejoin(struct run *run, int error);
 
 /* From the accepted request to the end. Returns result->error. */
