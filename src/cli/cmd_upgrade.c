@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "events.h"
 #include "fleet.h"
+#include "inhibit.h"
 #include "progress.h"
 #include "wirelog.h"
 
@@ -151,6 +152,8 @@ struct options {
 	struct dfota_upgrade upgrade;
 	uint64_t jobs;
 	const char *log;
+	const char *device; /* ModemManager's name of it, or NULL: found by its port */
+	bool no_inhibit;
 	bool json;
 	char
 	    version[DFOTA_VERSION_MAX + 1]; /* of the package, when --expect-version is not given */
@@ -170,7 +173,9 @@ enum {
 	JOBS,
 	BAUD,
 	FLOW,
-	LOG
+	LOG,
+	DEVICE,
+	NO_INHIBIT
 };
 
 static bool take_baud(const char *text, uint32_t *ret_baud)
@@ -212,6 +217,12 @@ static bool take_option(struct options *o, int option, const char *argument)
 		return cli_seconds(argument, &upgrade->upload_timeout_ms);
 	case JOBS:
 		return cli_bytes(argument, &o->jobs) && o->jobs && o->jobs <= FLEET_JOBS_MAX;
+	case DEVICE:
+		o->device = argument;
+		return true;
+	case NO_INHIBIT:
+		o->no_inhibit = true;
+		return true;
 	case LOG:
 		o->log = argument;
 		return true;
@@ -248,6 +259,8 @@ static int take_options(struct options *o, int argc, char **argv)
 		{ "download-timeout", required_argument, NULL, DOWNLOAD },
 		{ "upload-timeout", required_argument, NULL, UPLOAD },
 		{ "log", required_argument, NULL, LOG },
+		{ "mm-device", required_argument, NULL, DEVICE },
+		{ "no-inhibit", no_argument, NULL, NO_INHIBIT },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -296,6 +309,39 @@ static int run_single(struct options *o, const char *name, const struct chosen *
 	return finish(&show, name, &result);
 }
 
+static int run_all(struct options *o, const char *name, const struct chosen *modules, size_t count)
+{
+	const struct fleet_options fleet = { .command = name,
+					     .upgrade = o->upgrade,
+					     .jobs = (unsigned int)o->jobs,
+					     .json = o->json,
+					     .stopped = stopped };
+
+	if (!o->choose.all && count == 1)
+		return run_single(o, name, &modules[0]);
+	if (o->log || o->device)
+		return cli_usage(name, "--log and --mm-device are for one module");
+	return fleet_run(&fleet, modules, count);
+}
+
+/* ModemManager comes back to the modules when this ends, however it ends. */
+static int run_inhibited(struct options *o, const char *name, const struct chosen *modules,
+			 size_t count)
+{
+	struct inhibit *holds = calloc(count, sizeof(*holds));
+	const char *why;
+	int code;
+
+	for (size_t i = 0; holds && !o->no_inhibit && i < count; i++)
+		if (!inhibit_begin(&holds[i], modules[i].port, o->device, &why))
+			cli_error(name, "%s: %s; going on", modules[i].name, why);
+	code = run_all(o, name, modules, count);
+	for (size_t i = 0; holds && i < count; i++)
+		inhibit_end(&holds[i]);
+	free(holds);
+	return code;
+}
+
 static int run(struct options *o, const char *name)
 {
 	uint32_t wait_ms =
@@ -319,19 +365,7 @@ static int run(struct options *o, const char *name)
 					     dfota_error_exit(error)));
 		return dfota_error_exit(error);
 	}
-	if (o->log && (o->choose.all || count > 1)) {
-		code = cli_usage(name, "--log is for one module");
-	} else if (o->choose.all || count > 1) {
-		const struct fleet_options fleet = { .command = name,
-						     .upgrade = o->upgrade,
-						     .jobs = (unsigned int)o->jobs,
-						     .json = o->json,
-						     .stopped = stopped };
-
-		code = fleet_run(&fleet, modules, count);
-	} else {
-		code = run_single(o, name, &modules[0]);
-	}
+	code = run_inhibited(o, name, modules, count);
 	free(modules);
 	return code;
 }

@@ -94,6 +94,8 @@ static const struct command commands[] = {
 	  "      --upload-timeout S   without progress of the upload (20)\n"
 	  "      --download-timeout S from the request to the end of the download (3600)\n"
 	  "      --log FILE         write every byte of the port with its time, without passwords\n"
+	  "      --mm-device UID    ModemManager's name of the device (found by the port)\n"
+	  "      --no-inhibit       do not ask ModemManager to let go of the module\n"
 	  "      --json             events as JSON\n" },
 	{ "at", cmd_at, "--port PORT 'AT...' ... | --replay LOG --link LINK",
 	  "send AT commands and print the responses, or play a module",

@@ -14,7 +14,7 @@ DEVICE_ROOMS = "base delta codec package flash updater at".split()
 
 # Which library a system header belongs to; all others are the C library's.
 LIBRARY_OF = {
-    "lzma.h": "lzma", "divsufsort.h": "divsufsort", "zip.h": "zip", "jansson.h": "jansson",
+    "lzma.h": "lzma", "divsufsort.h": "divsufsort", "zip.h": "zip", "jansson.h": "jansson", "systemd/sd-bus.h": "systemd",
     "ini.h": "ini", "uv.h": "uv", "pthread.h": "pthread", "event2/": "event", "curl/": "curl",
     "openssl/": "openssl", "zlib.h": "zlib", "zstd.h": "zstd", "lz4.h": "lz4", "lz4hc.h": "lz4",
 }

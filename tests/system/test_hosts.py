@@ -166,7 +166,7 @@ class Bridge(threading.Thread):
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(path))
         self.server.listen(1)
-        self.port, self.asked, self.answered = port, bytearray(), bytearray()
+        self.path, self.port, self.asked, self.answered = path, port, bytearray(), bytearray()
 
     def run(self):
         while True:
@@ -257,6 +257,78 @@ class ModemManager(Case):
         self.module.wait_log("the upgrade flag is set")
         for command in (b"AT+GCAP", b"AT+CGSN", b"AT+CPIN?", b"AT+CFUN?", b"AT+CREG?", b"AT+COPS?", b"AT+QFOTADL"):
             self.assertIn(command, self.bridge.asked)
+
+    def test_an_upgrade_beside_it(self):
+        """It lets go of the device for as long as it is upgraded, and finds the new version afterwards."""
+        wait_for(lambda: self.values().get("modem.generic.state") == "disabled", 60, "a modem in state disabled", pause=0.2)
+        device = self.values()["modem.generic.device"]
+        result = subprocess.run([DFOTA, "upgrade", "--port", self.port, "--file", SITE.up, "--mm-device", device], env=self.environment,
+                                capture_output=True, text=True, timeout=200)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertNotIn("let go", result.stderr)
+        log = self.log.read_text(errors="replace")
+        self.assertRegex(log, "inhibit")
+        wait_for(lambda: self.set_profile(self.bridge.path), what="the profile again")
+        wait_for(lambda: self.values().get("modem.generic.revision") == "v13", 60, "the modem with its new version", pause=0.2)
+
+    def test_a_device_that_it_does_not_know_is_told_and_upgraded(self):
+        result = subprocess.run([DFOTA, "upgrade", "--port", self.port, "--file", SITE.up, "--mm-device", "/no/such"], env=self.environment,
+                                capture_output=True, text=True, timeout=200)
+        self.assertIn("ModemManager does not let go", result.stderr)
+
+
+# Knows one modem, at the port that it is given, and tells who asked for what.
+MANAGER = """
+import sys
+from gi.repository import Gio, GLib
+XML = '''<node><interface name="org.freedesktop.DBus.ObjectManager"><method name="GetManagedObjects"><arg type="a{oa{sa{sv}}}" direction="out"/></method>
+</interface><interface name="org.freedesktop.ModemManager1"><method name="InhibitDevice"><arg type="s" direction="in"/><arg type="b" direction="in"/></method>
+</interface></node>'''
+def modem(ports, device):
+    return {"org.freedesktop.DBus.Peer": {}, "org.freedesktop.ModemManager1.Modem": {"State": GLib.Variant("i", 3), "Ports": GLib.Variant("a(su)", ports),
+            "Bearers": GLib.Variant("ao", []), "Device": GLib.Variant("s", device)}}
+def call(bus, sender, path, interface, method, arguments, invocation):
+    if method == "GetManagedObjects":
+        root = "/org/freedesktop/ModemManager1/Modem/"
+        objects = {root + "0": modem([("ttyUSB7", 3)], "/sys/other"), root + "1": modem([("wwan9", 2), (sys.argv[1], 3)], "/sys/right")}
+        invocation.return_value(GLib.Variant("(a{oa{sa{sv}}})", (objects,)))
+    else:
+        print(*arguments.unpack(), flush=True)
+        invocation.return_value(None)
+bus = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+for interface in Gio.DBusNodeInfo.new_for_xml(XML).interfaces:
+    bus.register_object("/org/freedesktop/ModemManager1", interface, call, lambda *a: None, None)
+Gio.bus_own_name_on_connection(bus, "org.freedesktop.ModemManager1", 0, lambda *a: print("ready", flush=True), None)
+GLib.MainLoop().run()
+"""
+
+
+@needs("dbus-daemon")
+class Inhibition(Case):
+    """The device is found by its port, and held as long as the upgrade takes."""
+
+    def test_found_by_its_port(self):
+        if not has_gi():
+            self.skipTest("python3-gi is not installed")
+        folder = SITE.folder / self.module.folder.name.replace("module", "bus")
+        folder.mkdir()
+        (folder / "bus.conf").write_text(BUS.format(folder / "bus"))
+        daemon = subprocess.Popen(["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork"], stderr=subprocess.DEVNULL)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.kill)
+        wait_for((folder / "bus").exists, what="the bus")
+        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={folder}/bus"}
+        name = os.path.realpath(self.port).removeprefix("/dev/")
+        manager = subprocess.Popen(["/usr/bin/python3", "-c", MANAGER, name], env=environment, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(manager.stdout.close)
+        self.addCleanup(manager.wait)
+        self.addCleanup(manager.kill)
+        self.assertEqual(manager.stdout.readline(), "ready\n")
+        for words, code, asked in (((), 0, ["/sys/right True", "/sys/right False"]), (("--answer-timeout", "1", "--no-inhibit"), 0, [])):
+            result = subprocess.run([DFOTA, "upgrade", "--port", self.port, "--file", SITE.up, *words], env=environment, capture_output=True,
+                                    text=True, timeout=200)
+            self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+            self.assertEqual([manager.stdout.readline().strip() for _ in asked], asked)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * org.freedesktop.ModemManager1.InhibitDevice, over the system bus.
+ */
+#include "inhibit.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef CLI_SYSTEMD
+
+#include <systemd/sd-bus.h>
+
+#define SERVICE	   "org.freedesktop.ModemManager1"
+#define OBJECT	   "/org/freedesktop/ModemManager1"
+#define MODEM	   SERVICE ".Modem"
+#define TIMEOUT_US 20000000 /* a modem is disabled before it is let go */
+
+static bool is_running(sd_bus *bus)
+{
+	sd_bus_message *reply = NULL;
+	int has = 0;
+	int error =
+	    sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+			       "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", SERVICE);
+
+	if (error >= 0)
+		error = sd_bus_message_read(reply, "b", &has);
+	sd_bus_message_unref(reply);
+	return error >= 0 && has;
+}
+
+/* a(su): names without /dev/, and kinds. */
+static int ports_hold(sd_bus_message *m, const char *name, bool *ret_held)
+{
+	const char *port;
+	int more = sd_bus_message_enter_container(m, 'v', "a(su)");
+
+	if (more >= 0)
+		more = sd_bus_message_enter_container(m, 'a', "(su)");
+	if (more < 0)
+		return more;
+	while ((more = sd_bus_message_read(m, "(su)", &port, NULL)) > 0)
+		*ret_held |= strcmp(port, name) == 0;
+	if (more >= 0)
+		more = sd_bus_message_exit_container(m);
+	return more < 0 ? more : sd_bus_message_exit_container(m);
+}
+
+/* a{sv} of one modem. */
+static int modem_read(sd_bus_message *m, const char *name, bool *ret_held, const char **ret_device)
+{
+	const char *key;
+	int more = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+	while (more >= 0 && (more = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		more = sd_bus_message_read(m, "s", &key);
+		if (more >= 0 && strcmp(key, "Ports") == 0)
+			more = ports_hold(m, name, ret_held);
+		else if (more >= 0 && strcmp(key, "Device") == 0)
+			more = sd_bus_message_read(m, "v", "s", ret_device);
+		else if (more >= 0)
+			more = sd_bus_message_skip(m, "v");
+		if (more >= 0)
+			more = sd_bus_message_exit_container(m);
+	}
+	return more < 0 ? more : sd_bus_message_exit_container(m);
+}
+
+/* a{sa{sv}} of one object. */
+static int object_read(sd_bus_message *m, const char *name, bool *ret_held, const char **ret_device)
+{
+	const char *interface;
+	int more = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+
+	while (more >= 0 && (more = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+		more = sd_bus_message_read(m, "s", &interface);
+		if (more >= 0 && strcmp(interface, MODEM) == 0)
+			more = modem_read(m, name, ret_held, ret_device);
+		else if (more >= 0)
+			more = sd_bus_message_skip(m, "a{sv}");
+		if (more >= 0)
+			more = sd_bus_message_exit_container(m);
+	}
+	return more < 0 ? more : sd_bus_message_exit_container(m);
+}
+
+/* The device whose modem has this port; false when there is none. */
+static bool device_find(sd_bus *bus, const char *name, char ret_uid[INHIBIT_UID_MAX + 1])
+{
+	sd_bus_message *m = NULL;
+	const char *path, *device = NULL;
+	bool held = false;
+	int more = sd_bus_call_method(bus, SERVICE, OBJECT, "org.freedesktop.DBus.ObjectManager",
+				      "GetManagedObjects", NULL, &m, "");
+
+	if (more >= 0)
+		more = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+	while (more >= 0 && !(held && device) &&
+	       (more = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+		held = false;
+		device = NULL;
+		more = sd_bus_message_read(m, "o", &path);
+		if (more >= 0)
+			more = object_read(m, name, &held, &device);
+		if (more >= 0)
+			more = sd_bus_message_exit_container(m);
+	}
+	held = more >= 0 && held && device && strlen(device) <= INHIBIT_UID_MAX;
+	if (held)
+		snprintf(ret_uid, INHIBIT_UID_MAX + 1, "%s", device);
+	sd_bus_message_unref(m);
+	return held;
+}
+
+static int set(sd_bus *bus, const char *uid, bool on)
+{
+	sd_bus_message *m = NULL;
+	int error =
+	    sd_bus_message_new_method_call(bus, &m, SERVICE, OBJECT, SERVICE, "InhibitDevice");
+
+	if (error >= 0)
+		error = sd_bus_message_append(m, "sb", uid, on);
+	if (error >= 0)
+		error = sd_bus_call(bus, m, TIMEOUT_US, NULL, NULL);
+	sd_bus_message_unref(m);
+	return error;
+}
+
+bool inhibit_begin(struct inhibit *inhibit, const char *port, const char *uid, const char **ret_why)
+{
+	char *real = realpath(port, NULL);
+	sd_bus *bus = NULL;
+	bool found, good = true;
+
+	memset(inhibit, 0, sizeof(*inhibit));
+	if (sd_bus_open_system(&bus) < 0 || !is_running(bus)) {
+		free(real);
+		sd_bus_unref(bus);
+		return true;
+	}
+	if (uid) {
+		snprintf(inhibit->uid, sizeof(inhibit->uid), "%s", uid);
+		found = strlen(uid) <= INHIBIT_UID_MAX;
+	} else {
+		found = real && strncmp(real, "/dev/", 5) == 0 &&
+			device_find(bus, real + 5, inhibit->uid);
+	}
+	free(real);
+	if (found && set(bus, inhibit->uid, true) >= 0) {
+		inhibit->bus = bus;
+		return true;
+	}
+	if (found || uid) {
+		*ret_why =
+		    "ModemManager does not let go of the device (is this user allowed to ask it?)";
+		good = false;
+	}
+	sd_bus_flush_close_unref(bus);
+	return good;
+}
+
+void inhibit_end(struct inhibit *inhibit)
+{
+	sd_bus *bus = inhibit->bus;
+
+	inhibit->bus = NULL;
+	if (!bus)
+		return;
+	(void)set(bus, inhibit->uid, false);
+	sd_bus_flush_close_unref(bus);
+}
+
+#else
+
+bool inhibit_begin(struct inhibit *inhibit, const char *port, const char *uid, const char **ret_why)
+{
+	(void)port;
+	memset(inhibit, 0, sizeof(*inhibit));
+	if (uid)
+		*ret_why =
+		    "this build cannot speak with ModemManager (it was made without libsystemd)";
+	return !uid;
+}
+
+void inhibit_end(struct inhibit *inhibit)
+{
+	(void)inhibit;
+}
+
+#endif
