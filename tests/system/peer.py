@@ -32,6 +32,7 @@ class Peer:
         self.plan = plan
         self.echo = True
         self.trickle = False       # write byte by byte
+        self.pace_s = 0            # what each block of an upload takes, as over a slow line
         self.free = 1 << 30
         self.files = {}            # name -> bytes
         self.uploads = 0
@@ -219,6 +220,7 @@ class Peer:
             return
         received += byte
         if len(received) % 1024 == 0:
+            self.stopping.wait(self.pace_s)
             self.send(b"A")
         if len(received) < size:
             return

@@ -7,6 +7,7 @@ usage: test_host_upgrade.py DFOTA
 import json
 import os
 import pathlib
+import pty
 import random
 import signal
 import subprocess
@@ -683,6 +684,24 @@ class Talk(Case):
                                     capture_output=True, text=True, timeout=60)
         self.assertEqual((result.returncode, result.stdout), (0, "Upgraded from APP01 to APP02.\n"))
         self.assertNotIn("\r", result.stderr)  # no bar where there is no terminal
+
+    def test_on_a_terminal_the_upload_tells_its_speed_and_the_time_that_is_left(self):
+        pathlib.Path(self.package).write_bytes(os.urandom(60 * 1024))
+        shown = bytearray()
+        with Peer(self.folder, plan=local_plan) as peer:
+            peer.pace_s = 0.06
+            master, slave = pty.openpty()
+            tool = subprocess.Popen([DFOTA, "upgrade", "--port", peer.link, "--file", self.package, *FAST], stdout=subprocess.DEVNULL,
+                                    stderr=slave)
+            os.close(slave)
+            while True:
+                try:
+                    shown += os.read(master, 65536)
+                except OSError:
+                    break
+            os.close(master)
+            self.assertEqual(tool.wait(20), 0)
+        self.assertRegex(shown.decode(), r"uploading +\[#+\.+\] +\d+ %  [\d.]+ KiB  [\d.]+ KiB/s  \d+ s left")
 
     def test_password_is_never_shown(self):
         def plan(peer):

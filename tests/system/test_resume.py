@@ -230,6 +230,7 @@ class Peers(Case):
     def test_refuses_and_restarts_into_the_new_version(self):
         def plan(peer):
             yield lambda: any(command.startswith("AT+QFOTADL") for command in peer.commands)
+            yield 0.3  # the refusal must have arrived before the port goes
             peer.down()
             yield 0.1
             peer.version, peer.echo = "APP02", True
