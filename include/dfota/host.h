@@ -116,7 +116,13 @@ int dfota_port_version(struct dfota_port *port, const char *expected, uint32_t t
 
 /* ---- upgrade ------------------------------------------------------------------------------ */
 
-enum dfota_upgrade_source { DFOTA_UPGRADE_FILE, DFOTA_UPGRADE_URL, DFOTA_UPGRADE_UFS };
+enum dfota_upgrade_source {
+	DFOTA_UPGRADE_FILE,
+	DFOTA_UPGRADE_URL,
+	DFOTA_UPGRADE_UFS,
+	DFOTA_UPGRADE_WATCH /* none: an upgrade that is under way is followed, and nothing is
+			       requested */
+};
 
 enum dfota_upgrade_stage {
 	DFOTA_STAGE_CONNECT,  /* open the port, greet, read the version */

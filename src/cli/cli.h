@@ -27,6 +27,7 @@ int cmd_apply(int argc, char **argv);
 int cmd_mkmodule(int argc, char **argv);
 int cmd_ports(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_at(int argc, char **argv);
 
 /* Prints "dfota <name>: …" and the usage line of the subcommand on stderr; returns CLI_USAGE. */

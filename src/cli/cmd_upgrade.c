@@ -370,7 +370,7 @@ static int run(struct options *o, const char *name)
 	return code;
 }
 
-int cmd_upgrade(int argc, char **argv)
+static int command(int argc, char **argv, bool watch)
 {
 	struct options *o = calloc(1, sizeof(*o));
 	int code;
@@ -380,9 +380,21 @@ int cmd_upgrade(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	o->jobs = FLEET_JOBS;
+	if (watch)
+		(void)set_source(&o->upgrade, DFOTA_UPGRADE_WATCH, "");
 	code = take_options(o, argc, argv);
 	if (code < 0)
 		code = run(o, argv[0]);
 	free(o);
 	return code;
+}
+
+int cmd_upgrade(int argc, char **argv)
+{
+	return command(argc, argv, false);
+}
+
+int cmd_watch(int argc, char **argv)
+{
+	return command(argc, argv, true);
 }

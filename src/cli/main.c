@@ -97,6 +97,13 @@ static const struct command commands[] = {
 	  "      --mm-device UID    ModemManager's name of the device (found by the port)\n"
 	  "      --no-inhibit       do not ask ModemManager to let go of the module\n"
 	  "      --json             events as JSON\n" },
+	{ "watch", cmd_watch,
+	  "(--port PORT | --usb V:P[:I] | --path SOCKET | --serial NUMBER | --all) "
+	  "[--expect-version V] [--json]",
+	  "follow an upgrade that is under way, and ask for nothing",
+	  "  -p, --port PORT        AT port; this and all others as with upgrade, but no package\n"
+	  "      --news-timeout S   for the first report (90)\n"
+	  "      --json             events as JSON\n" },
 	{ "at", cmd_at, "--port PORT 'AT...' ... | --replay LOG --link LINK",
 	  "send AT commands and print the responses, or play a module",
 	  "  -p, --port PORT        AT port\n"

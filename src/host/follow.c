@@ -214,7 +214,8 @@ static int check_end(struct follow *f)
 	struct run *run = f->run;
 	uint64_t patient_ms = f->end_ms + run->u.first_urc_timeout_ms;
 
-	if (run_reached(run) || (!run->u.expect_version && !run->result->from[0]))
+	if (run_reached(run) ||
+	    (!run->u.expect_version && !run->result->from[0] && !run_unfinished(run)))
 		return succeed(f);
 	f->mismatches++;
 	if (f->restarted ? f->mismatches < MISMATCHES_MAX : host_clock_ms() < patient_ms) {

@@ -89,3 +89,21 @@ int run_rejoin(struct run *run, int error)
 		return 0;
 	return error;
 }
+
+int run_watch(struct run *run)
+{
+	int heard = 0;
+
+	if (!port_keeps_fota(run->port)) {
+		run_note(run, "Waiting for news of an upgrade.");
+		heard = listen_for_news(run, run->u.first_urc_timeout_ms);
+	}
+	if (!heard || heard == DFOTA_E_IO) /* it restarts */
+		return join(run);
+	if (heard == DFOTA_E_STOPPED)
+		return run_fail_port(run, heard, "watching the module");
+	return run_fail(
+	    run, heard,
+	    "No upgrade was heard of in %u s. The module runs %s; it was asked for nothing.",
+	    run->u.first_urc_timeout_ms / 1000, run->result->from);
+}

@@ -193,11 +193,20 @@ int run_version(struct run *run, char version[DFOTA_HOST_VERSION_MAX + 1])
 	return error;
 }
 
+bool run_unfinished(const struct run *run)
+{
+	static const char mark[] = "+incomplete";
+	size_t bytes = strlen(run->result->to);
+
+	return bytes >= sizeof(mark) - 1 &&
+	       strcmp(run->result->to + bytes - (sizeof(mark) - 1), mark) == 0;
+}
+
 bool run_reached(const struct run *run)
 {
 	const struct dfota_upgrade_result *result = run->result;
 
-	if (!result->to[0])
+	if (!result->to[0] || run_unfinished(run))
 		return false;
 	if (run->u.expect_version)
 		return strcmp(result->to, run->u.expect_version) == 0;

@@ -45,6 +45,10 @@ int run_fail_code(struct run *run, int code, bool came_back);
  */
 int run_version(struct run *run, char version[DFOTA_HOST_VERSION_MAX + 1]);
 
+/* True when the module says by its version that an upgrade was given up halfway: that is no new
+ * version. */
+bool run_unfinished(const struct run *run);
+
 /* True if result->to is what the upgrade was to lead to. */
 bool run_reached(const struct run *run);
 
@@ -54,6 +58,9 @@ bool run_code_refuses(int code);
 /* What to do about `error` from before the request was accepted: follows an upgrade that is under
  * way already, if there is one. Else returns `error`, and the message for it stays. */
 int run_rejoin(struct run *run, int error);
+
+/* Waits for news of an upgrade that is under way and follows it. Returns result->error. */
+int run_watch(struct run *run);
 
 /* From the accepted request to the end. Returns result->error. */
 int run_follow(struct run *run);

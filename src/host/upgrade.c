@@ -309,6 +309,8 @@ static int upgrade(struct run *run)
 
 	if (error)
 		return error;
+	if (run->u.source == DFOTA_UPGRADE_WATCH)
+		return run_watch(run);
 	if (run->u.source == DFOTA_UPGRADE_FILE)
 		choose_name(run->u.target, run->store_name);
 	if (run->u.expect_version && strcmp(run->result->from, run->u.expect_version) == 0) {

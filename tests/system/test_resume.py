@@ -83,7 +83,7 @@ def uploaded(bytes_):
     return lambda event: event["event"] == "progress" and event["stage"] == "upload" and event["done"] >= bytes_
 
 
-class Modules(Case):
+class Started(Case):
     """Real modules. The reports are held back for a while, as real ones do, so that the second run comes in between."""
 
     def start(self, **ini):
@@ -95,6 +95,8 @@ class Modules(Case):
         self.port = self.module.folder / "at"
         wait_for(self.port.is_symlink, what="the port")
 
+
+class Modules(Started):
     def check(self, result):
         self.assertEqual((result["exit"], result["version"]), (0, "v13"), result)
         self.module.wait_boot("v13, normal")
@@ -162,6 +164,36 @@ class Modules(Case):
         result = self.again(command)
         self.assertIn("already; nothing was sent", result["text"])
         self.check(result)
+
+
+class Watch(Started):
+    """`dfota watch` tells what another program has begun."""
+
+    def watched(self, expect=0, begin=True):
+        if begin:
+            name = self.module.put(SITE.up)
+            subprocess.run([DFOTA, "at", "--port", str(self.port), f'AT+QFOTADL="{name}"'], stdout=subprocess.DEVNULL, timeout=60, check=True)
+        return self.again([DFOTA, "watch", "--port", str(self.port), "--json", *TIMES], expect)
+
+    def test_to_the_new_version(self):
+        self.start()
+        result = self.watched()
+        self.assertEqual((result["code"], result["version"]), (0, "v13"), result)
+        self.assertEqual(self.module.images(), SITE.expected("v13"))
+
+    def test_to_the_fifth_error(self):
+        self.start(fault_end="521,5,30")
+        self.assertEqual(self.watched(1)["code"], 521)
+
+    def test_nothing_is_under_way(self):
+        self.start()
+        result = self.again([DFOTA, "watch", "--port", str(self.port), "--json", "--news-timeout", "1"], 4)
+        self.assertRegex(result["text"], "No upgrade was heard of in 1 s. The module runs v12")
+        self.assertNotIn("upgrade: attempt", self.module.log())
+
+    def test_takes_no_package(self):
+        result = subprocess.run([DFOTA, "watch", "--port", "/dev/null", "--file", str(SITE.up)], capture_output=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 2)
 
 
 FAST = ["--answer-timeout", "3", "--news-timeout", "3", "--settle", "1", "--upload-timeout", "2"]
