@@ -27,6 +27,7 @@ class Backend:
     files_stay = False                   # whether images are files of the module's folder
     grows = 0                            # bytes that an image may become longer
     chain = None                         # the cuts of the one upgrade that is enough
+    cuts = 200                           # as many as are tried when nothing is said
 
     def site(self, *words):
         return Site(*words)
@@ -186,6 +187,7 @@ class UbiAtomic(Ubi):
     """The same with a package that needs no ring there."""
 
     name = "ubi-atomic"
+    cuts = 60
     pack = ["--atomic"]
     nand_parts = (("ubi", 160),)
     area_blocks = 96 # a block of the area for each 4 KiB of stash
