@@ -134,7 +134,11 @@ class Trial:
             result = self._life(cut, cold, end)
             cold = False
             if result == "done":
-                break
+                told = self._ask(cut)
+                if told is not None:
+                    break
+                self.host = None # it looks once more, after the cut
+                result = self._off()
             if result == "reboot":
                 if cut:
                     self._left(cut, before[cut.medium])
@@ -147,12 +151,20 @@ class Trial:
             self.done.append(self.told[len(self.done)])
             cold, cut = cut.cold, (self.cuts.pop(0) if self.cuts else None)
             end = time.monotonic() + TRIAL_S
-        self._judge()
+        self._judge(told)
 
     # ---- the end -----------------------------------------------------------------------------------
 
-    def _judge(self):
-        told = self.site.tool("at", "--port", self.machine.port, "ATI")
+    def _ask(self, cut):
+        """What ATI tells; None when a cut that was still due has struck meanwhile."""
+        try:
+            return self.site.tool("at", "--port", self.machine.port, "ATI")
+        except Failed:
+            if not cut or self.machine.process.poll() is None:
+                raise
+            return None
+
+    def _judge(self, told):
         self.machine.process.kill()
         self._off()
         if f"Revision: {NEW}\n" not in told:
