@@ -5,13 +5,16 @@
 #include "port.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define LINK_NAME      "at"
 #define LINK_TEMPORARY ".at"
+#define DRAIN_MS       300 /* for a host to read what was sent before the port goes */
 
 void port_pty_clean(const struct module_config *config)
 {
@@ -72,11 +75,23 @@ fail:
 	return error;
 }
 
+/* A pty takes what nobody has read with it, which a USB line would have delivered: END is the last
+ * word before a reboot.
+ */
+static void drain(const struct port *port)
+{
+	int unread = 0;
+
+	for (int ms = 0; ms < DRAIN_MS && !ioctl(port->peer, FIONREAD, &unread) && unread > 0; ms++)
+		(void)poll(NULL, 0, 1);
+}
+
 static void pty_close(struct port *port)
 {
 	if (port->fd < 0)
 		return;
 	(void)unlink(port->link); /* first, so that nobody opens what goes away */
+	drain(port);
 	close(port->peer);
 	close(port->fd);
 	port->fd = port->peer = -1;

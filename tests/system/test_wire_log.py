@@ -98,7 +98,7 @@ class Log(Case):
 
     def test_no_password_even_where_the_module_echoes_it(self):
         with Ftp(SITE.folder, "maria", SECRET) as server:
-            module, log = self.module("secret"), SITE.folder / "secret.log"
+            module, log = self.module("secret"), SITE.folder / "secret.wire"
             url = f"{server.url}/{SITE.up.name}"
             self.assertIn(SECRET, url)
             result = subprocess.run([DFOTA, "at", "--port", str(module.folder / "at"), "--log", str(log), "ATE1", f'AT+QFOTADL="{url}"'],
