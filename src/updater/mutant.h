@@ -29,8 +29,10 @@ enum updater_mutant {
 
 #ifdef UPDATER_MUTANT
 #define MUTANT(rule) (UPDATER_MUTANT == UPDATER_MUTANT_##rule)
+#define ANY_MUTANT   1
 #else
 #define MUTANT(rule) 0
+#define ANY_MUTANT   0
 #endif
 
 #endif
