@@ -21,8 +21,8 @@ class Lost(Exception):
 
 
 class Trial:
-    def __init__(self, site, number, cuts):
-        self.site, self.done = site, []
+    def __init__(self, site, number, cuts, cut_until=None):
+        self.site, self.done, self.cut_until = site, [], cut_until
         self.cuts = [dataclasses.replace(cut) for cut in cuts] # they count down
         self.told = [str(cut) for cut in cuts]
         self.folder = site.folder / f"trial{number}"
@@ -126,8 +126,12 @@ class Trial:
         cut.at -= self.spent[cut.medium] - before
         cut.at = max(cut.at, 0.001 if cut.medium == "kill" else 1)
 
+    def _next(self):
+        late = self.cut_until and time.monotonic() > self.cut_until
+        return self.cuts.pop(0) if self.cuts and not late else None
+
     def run(self):
-        cut, cold = (self.cuts.pop(0) if self.cuts else None), False
+        cut, cold = self._next(), False
         end = time.monotonic() + TRIAL_S
         while True:
             before = dict(self.spent)
@@ -149,7 +153,7 @@ class Trial:
             if cut.medium != "kill":
                 self.made[disk.KINDS[cut.kind]] += 1
             self.done.append(self.told[len(self.done)])
-            cold, cut = cut.cold, (self.cuts.pop(0) if self.cuts else None)
+            cold, cut = cut.cold, self._next()
             end = time.monotonic() + TRIAL_S
         self._judge(told)
 
