@@ -61,6 +61,11 @@ struct dfota_codec_job {
 int dfota_codec_decode(struct dfota_codec *codec, const struct dfota_codec_job *job, uint8_t *out,
 		       size_t out_bytes) DFOTA_MUST_CHECK;
 
+/* The largest piece of the workspace, *ret_bytes of it at a multiple of 16, that holds nothing between two segments: the
+ * caller's until the next decode, which leaves anything in it. NULL and 0 when there is none.
+ */
+void *dfota_codec_idle(struct dfota_codec *codec, size_t *ret_bytes);
+
 /* Short name of a coding ("plain"); "?" when unknown. */
 const char *dfota_coding_name(unsigned coding);
 

@@ -106,6 +106,26 @@ int dfota_codec_decode(struct dfota_codec *codec, const struct dfota_codec_job *
 	return codings[job->coding]->decode(codec->states[job->coding], image, job, out, out_bytes);
 }
 
+void *dfota_codec_idle(struct dfota_codec *codec, size_t *ret_bytes)
+{
+	void *most = NULL;
+
+	*ret_bytes = 0;
+	for (unsigned i = 0; i < DFOTA_CODING_COUNT; i++) {
+		size_t bytes;
+		void *memory;
+
+		if (!occurs(&codec->image, i) || !codings[i]->idle)
+			continue;
+		memory = codings[i]->idle(codec->states[i], &bytes);
+		if (bytes > *ret_bytes) {
+			most = memory;
+			*ret_bytes = bytes;
+		}
+	}
+	return most;
+}
+
 const char *dfota_coding_name(unsigned coding)
 {
 	return coding < DFOTA_CODING_COUNT ? codings[coding]->name : "?";

@@ -37,6 +37,8 @@ struct codec_coding {
 		    const struct dfota_source *prelude, struct codec_arena *arena);
 	int (*decode)(void *state, const struct dfota_codec_image *image,
 		      const struct dfota_codec_job *job, uint8_t *out, size_t out_bytes);
+	/* Memory of the state that holds nothing between two segments; NULL = there is none. */
+	void *(*idle)(void *state, size_t *ret_bytes);
 };
 
 extern const struct codec_coding codec_raw, codec_plain, codec_predict;

@@ -328,9 +328,19 @@ static int plain_decode(void *state, const struct dfota_codec_image *image,
 	return follow(plain, packings, flags, image, job, out, out_bytes);
 }
 
+/* All that was taken from the arena behind the state. */
+static void *plain_idle(void *state, size_t *ret_bytes)
+{
+	struct plain *plain = state;
+
+	*ret_bytes = (size_t)(plain->input + INPUT_BYTES - plain->lzma);
+	return plain->lzma;
+}
+
 const struct codec_coding codec_plain = {
 	.name = "plain",
 	.workspace_bytes = plain_workspace_bytes,
 	.init = plain_init,
 	.decode = plain_decode,
+	.idle = plain_idle,
 };

@@ -164,10 +164,20 @@ static int coding_decode(void *state, const struct dfota_codec_image *image,
 	return error ? error : coder_finish(&p->coder);
 }
 
+/* What is learned of a segment is forgotten with it. */
+static void *coding_idle(void *state, size_t *ret_bytes)
+{
+	struct predict *p = state;
+
+	*ret_bytes = MODEL_SLOTS * sizeof(*p->model.slots);
+	return p->model.slots;
+}
+
 const struct codec_coding codec_predict = {
 	.name = "predict",
 	.has_prelude = true,
 	.workspace_bytes = coding_workspace_bytes,
 	.init = coding_init,
 	.decode = coding_decode,
+	.idle = coding_idle,
 };
