@@ -62,6 +62,7 @@ struct dfota_updater_report {
 	uint64_t writes;           /* write, erase and resize operations on partitions and area in this call */
 	uint64_t bytes_written;    /* to partitions */
 	uint64_t ring_bytes, stash_bytes; /* written to the area */
+	uint64_t recipes;          /* steps that put a recipe there instead of units */
 	uint64_t area_bytes;       /* that the package needs */
 	uint64_t memory_bytes;     /* work memory that the package needs */
 };

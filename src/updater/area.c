@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ring and stash: what lies in the area behind the journal.
+ * Where ring and stash lie in the area behind the journal; and the stash.
  *
  * Both hold data only, no headers: the journal says when they are valid, the digest of what is
- * decoded from them says whether they still are. No block of the area is shared by two ring slots
- * or two stash blocks, so a torn write harms nothing that an earlier record speaks of.
+ * decoded from them says whether they still are. No block of the area is shared by ring and stash,
+ * or by two stash blocks, so a torn write harms nothing that an earlier record speaks of.
  */
 #include "engine.h"
 
 #define STASH_BLOCK DFOTA_DELTA_STASH_BLOCK
 
 _Static_assert(2 * STASH_BLOCK <= UPDATER_IO_BYTES, "two stash blocks fit the buffer");
-
-static uint32_t changed_count(const struct dfota_delta_step *step)
-{
-	return (uint32_t)__builtin_popcountll(step->changed_units);
-}
 
 /* Most units that a step of the delta stages. */
 static int staged_units(const struct dfota_delta *delta, uint32_t *ret_units)
@@ -28,8 +23,8 @@ static int staged_units(const struct dfota_delta *delta, uint32_t *ret_units)
 
 	dfota_delta_rewind(&cursor, delta);
 	while (!(error = dfota_delta_next(&cursor, &step, &chunk_at)))
-		if (step.kind == DFOTA_STEP_REDO && changed_count(&step) > most)
-			most = changed_count(&step);
+		if (step.kind == DFOTA_STEP_REDO && updater_changed_count(&step) > most)
+			most = updater_changed_count(&step);
 	*ret_units = most;
 	return error == DFOTA_E_NOT_FOUND ? 0 : error;
 }
@@ -188,70 +183,4 @@ int updater_stash_make(struct engine *e)
 			return error;
 	}
 	return 0;
-}
-
-static uint64_t ring_at(const struct engine *e, uint32_t slot)
-{
-	return e->layout.ring_at + slot * updater_round_up(e->part.delta.header.unit_bytes,
-							   e->config->area->geometry.erase_bytes);
-}
-
-int updater_ring_stage(struct engine *e)
-{
-	struct partition *p = &e->part;
-	struct dfota_flash *area = e->config->area;
-	uint32_t unit_bytes = p->delta.header.unit_bytes, slot = 0;
-	int error = 0;
-
-	for (uint32_t u = 0; !error && u < updater_units(p); u++) {
-		/* Up to a whole page: what follows in the buffer pads it, and is never read back.
-		 */
-		size_t n =
-		    (size_t)updater_round_up(updater_unit_bytes(p, u), area->geometry.write_bytes);
-
-		if (!updater_changed(p, u))
-			continue;
-		e->report->writes++;
-		e->report->ring_bytes += n;
-		error = dfota_flash_replace(area, ring_at(e, slot++),
-					    p->segment + (size_t)u * unit_bytes, n);
-	}
-	if (!error && !MUTANT(NO_FLUSH_BEFORE))
-		error = dfota_flash_flush(area);
-	slot = 0;
-	for (uint32_t u = 0; !error && u < updater_units(p); u++)
-		if (updater_changed(p, u))
-			error = updater_compare(e, area, ring_at(e, slot++),
-						p->segment + (size_t)u * unit_bytes,
-						updater_unit_bytes(p, u));
-	return updater_fail(e, DFOTA_WHERE_RING, error);
-}
-
-int updater_ring_load(struct engine *e)
-{
-	struct partition *p = &e->part;
-	uint32_t unit_bytes = p->delta.header.unit_bytes, slot = 0;
-	uint8_t sha256[DFOTA_SHA256_BYTES];
-	int error;
-
-	for (uint32_t u = 0; u < updater_units(p); u++) {
-		uint8_t *unit = p->segment + (size_t)u * unit_bytes;
-		size_t n = updater_unit_bytes(p, u);
-
-		if (updater_changed(p, u))
-			error = updater_fail(
-			    e, DFOTA_WHERE_RING,
-			    dfota_flash_read(e->config->area, ring_at(e, slot++), unit, n));
-		else
-			error = updater_fail(e, DFOTA_WHERE_PARTITION,
-					     dfota_flash_read(p->flash,
-							      p->offset + (uint64_t)u * unit_bytes,
-							      unit, n));
-		if (error)
-			return error;
-	}
-	error = dfota_digest_of(&e->digest, p->segment, (size_t)p->new_bytes, sha256);
-	if (!error && memcmp(sha256, p->step.target, UPDATER_DIGEST_PART) != 0)
-		error = DFOTA_E_READBACK;
-	return updater_fail(e, DFOTA_WHERE_RING, error);
 }

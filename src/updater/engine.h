@@ -4,9 +4,9 @@
  * memory.
  *
  * Files: journal.c says where we are; partition.c walks one delta and knows which old bytes are
- * left; area.c keeps ring and stash; prove.c compares flash with digests; check.c does all that
- * comes before the first write, and after a restart; step.c does one step; updater.c puts them
- * together.
+ * left; area.c keeps the stash, ring.c the ring, recipe.c and sources.c what may stand in it;
+ * prove.c compares flash with digests; check.c does all that comes before the first write, and
+ * after a restart; step.c does one step; updater.c puts them together.
  */
 #ifndef DFOTA_UPDATER_ENGINE_H
 #define DFOTA_UPDATER_ENGINE_H
@@ -20,7 +20,24 @@
 	40960u /* bytes of struct engine, the same on every CPU: stands in manifests */
 #define UPDATER_PAD_BYTES   4096u /* behind the segment, for the padding of its last page */
 #define UPDATER_MAPS_MAX    880u  /* bytes of all partitions' maps in a record */
-#define UPDATER_DIGEST_PART 16	  /* bytes of a step's target and chunk digests; of the source 8 */
+#define UPDATER_READS_MAX   1024u
+#define UPDATER_DIGEST_PART 16 /* bytes of a step's target and chunk digests; of the source 8 */
+
+/* What the ring holds; stands in records. */
+enum updater_ring {
+	UPDATER_RING_RAW,  /* units */
+	UPDATER_RING_UP,   /* a recipe, units in ascending order */
+	UPDATER_RING_DOWN, /* in descending order */
+	UPDATER_RING_COUNT
+};
+
+/* Old bytes on flash that the segment at hand was decoded from; some may be missing. */
+struct updater_reads {
+	struct updater_range {
+		uint64_t offset, end;
+	} ranges[UPDATER_READS_MAX];
+	uint32_t count;
+};
 
 /* A copy in the stash that this step or a later one reads. */
 struct live_copy {
@@ -34,6 +51,7 @@ struct journal {
 	uint8_t sha256[DFOTA_SHA256_BYTES];
 	char version[DFOTA_VERSION_MAX + 1];
 	uint32_t partition, step, unit;
+	enum updater_ring ring; /* PREPARED, UNIT */
 };
 
 struct layout {
@@ -63,6 +81,8 @@ struct partition {
 	struct dfota_delta_step step;
 	uint32_t step_index;
 	uint64_t chunk_at, offset, new_bytes, old_bytes;
+	struct updater_reads reads;
+	enum updater_ring ring;
 };
 
 struct engine {
@@ -72,10 +92,10 @@ struct engine {
 	struct dfota_digest digest;
 	struct dfota_flash *flashes[DFOTA_PARTITIONS_MAX]; /* by the manifest's order */
 	struct dfota_record_store store;
-	struct journal journal; /* newest record */
+	struct journal journal;		/* newest record */
 	uint8_t maps[UPDATER_MAPS_MAX]; /* of the partitions, as every record repeats them */
 	size_t maps_bytes;
-	bool mine;		/* it is of the package at hand, and flash a mixture */
+	bool mine; /* it is of the package at hand, and flash a mixture */
 	struct layout layout;
 	struct partition part;
 	uint8_t *memory; /* for the partition at hand */
@@ -110,6 +130,20 @@ static inline size_t updater_unit_bytes(const struct partition *p, uint32_t unit
 	return (size_t)dfota_min64(bytes, p->new_bytes - (uint64_t)unit * bytes);
 }
 
+static inline uint32_t updater_changed_count(const struct dfota_delta_step *step)
+{
+	return (uint32_t)__builtin_popcountll(step->changed_units);
+}
+
+/* A cut leaves the old unit or the new one, for good. */
+static inline bool updater_atomic(const struct engine *e)
+{
+	const struct dfota_flash_geometry *geometry = &e->part.flash->geometry;
+
+	return (geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK) &&
+	       geometry->erase_bytes == e->part.delta.header.unit_bytes;
+}
+
 static inline bool updater_written(const struct dfota_delta_step *step)
 {
 	return step->kind == DFOTA_STEP_DIRECT || step->kind == DFOTA_STEP_REDO;
@@ -135,9 +169,9 @@ bool updater_journal_mine(const struct engine *e);
 int updater_journal_put(struct engine *e, enum dfota_updater_phase phase,
 			uint32_t unit) DFOTA_MUST_CHECK;
 
-/* Where the partitions' blocks lie: asked of the flashes for a fresh upgrade, or told to them as the
- * newest record has it. Blocks must not move while an upgrade is under way, though one more of them
- * may have become bad.
+/* Where the partitions' blocks lie: asked of the flashes for a fresh upgrade, or told to them as
+ * the newest record has it. Blocks must not move while an upgrade is under way, though one more of
+ * them may have become bad.
  */
 int updater_maps_take(struct engine *e) DFOTA_MUST_CHECK;
 int updater_maps_give(struct engine *e) DFOTA_MUST_CHECK;
@@ -175,10 +209,20 @@ int updater_layout(struct dfota_package *package, const struct dfota_flash_geome
 int updater_stash_make(struct engine *e) DFOTA_MUST_CHECK;
 int updater_stash_read(struct engine *e, uint32_t stash_offset, uint8_t *out,
 		       size_t bytes) DFOTA_MUST_CHECK;
-/* Puts the changed units of `segment` into the ring, durably. */
+
+/* ---- ring.c ------------------------------------------------------------------------------- */
+
+/* Puts the changed units of `segment` into the ring, or a recipe for them, durably; says so in the
+ * partition's `ring`. */
 int updater_ring_stage(struct engine *e) DFOTA_MUST_CHECK;
-/* Fills `segment` from ring and flash and compares it with the step's digest. */
-int updater_ring_load(struct engine *e) DFOTA_MUST_CHECK;
+/* Fills `segment` from ring and flash, as `ring` says and with so many changed units in place, at
+ * least, and compares it with the step's digest. */
+int updater_ring_load(struct engine *e, uint32_t *in_place) DFOTA_MUST_CHECK;
+/* Units are counted by records as they come into place. Else a unit's recipe may read the unit
+ * itself. */
+bool updater_ring_counted(const struct engine *e);
+/* The unit that is written as the k-th of the changed ones. */
+uint32_t updater_ring_unit(const struct partition *p, uint32_t k);
 
 /* ---- prove.c ------------------------------------------------------------------------------ */
 

@@ -2,16 +2,18 @@
  *
  * The journal: one record store whose value says how far which upgrade has come.
  *
- * Payload: format, phase, two zero bytes, partition, step, unit, manifest's SHA-256, bytes of the
- * version, version. Format 2 adds the maps of the partitions, in the manifest's order, each after
- * its 16-bit length; without any map a record is of format 1. The format also stands for the layout
- * of the area.
+ * Payload: format, phase, what the ring holds, a zero byte, partition, step, unit, manifest's
+ * SHA-256, bytes of the version, version. Format 2 adds the maps of the partitions, in the
+ * manifest's order, each after its 16-bit length; without any map a record is of format 1. Format 3
+ * is that of records that tell of a recipe in the ring, with or without maps. The format also
+ * stands for the layout of the area.
  */
 #include "engine.h"
 
 #define JOURNAL_TAG   0x4c4e524au /* "JRNL" */
 #define FORMAT_PLAIN  1
 #define FORMAT_MAPS   2
+#define FORMAT_RECIPE 3
 #define SHA256_AT     16
 #define VERSION_AT    (SHA256_AT + DFOTA_SHA256_BYTES)
 #define PAYLOAD_BYTES (VERSION_AT + 1 + DFOTA_VERSION_MAX)
@@ -24,8 +26,9 @@ static void payload_put(uint8_t p[PAYLOAD_BYTES], const struct journal *journal)
 	size_t bytes = strnlen(journal->version, DFOTA_VERSION_MAX);
 
 	memset(p, 0, PAYLOAD_BYTES);
-	p[0] = FORMAT_PLAIN;
+	p[0] = journal->ring == UPDATER_RING_RAW ? FORMAT_PLAIN : FORMAT_RECIPE;
 	p[1] = (uint8_t)journal->phase;
+	p[2] = (uint8_t)journal->ring;
 	dfota_put32(p + 4, journal->partition);
 	dfota_put32(p + 8, journal->step);
 	dfota_put32(p + 12, journal->unit);
@@ -38,13 +41,16 @@ static int payload_get(const uint8_t *p, size_t bytes, struct journal *ret_journ
 {
 	struct journal journal = { 0 };
 
-	if (p[0] > FORMAT_MAPS)
+	if (p[0] > FORMAT_RECIPE)
 		return DFOTA_E_FORMAT;
 	if (bytes < PAYLOAD_BYTES || p[0] < FORMAT_PLAIN ||
-	    (bytes > PAYLOAD_BYTES) != (p[0] == FORMAT_MAPS) || p[1] == DFOTA_PHASE_NONE ||
-	    p[1] >= DFOTA_PHASE_COUNT || p[VERSION_AT] > DFOTA_VERSION_MAX)
+	    (p[0] != FORMAT_RECIPE && (bytes > PAYLOAD_BYTES) != (p[0] == FORMAT_MAPS)) ||
+	    (p[0] == FORMAT_RECIPE) != (p[2] != UPDATER_RING_RAW) || p[2] >= UPDATER_RING_COUNT ||
+	    p[1] == DFOTA_PHASE_NONE || p[1] >= DFOTA_PHASE_COUNT ||
+	    p[VERSION_AT] > DFOTA_VERSION_MAX)
 		return DFOTA_E_INTERNAL; /* its CRC was right */
 	journal.phase = (enum dfota_updater_phase)p[1];
+	journal.ring = (enum updater_ring)p[2];
 	journal.partition = dfota_get32(p + 4);
 	journal.step = dfota_get32(p + 8);
 	journal.unit = dfota_get32(p + 12);
@@ -162,6 +168,8 @@ int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32
 	uint8_t payload[PAYLOAD_BYTES + UPDATER_MAPS_MAX];
 	int error;
 
+	if (phase == DFOTA_PHASE_PREPARED || phase == DFOTA_PHASE_UNIT)
+		journal.ring = e->part.ring;
 	if (!may_follow(e, phase) &&
 	    !ANY_MUTANT) /* a rule that is left out must be missed by its effect */
 		return updater_fail(e, DFOTA_WHERE_JOURNAL, DFOTA_E_INTERNAL);
@@ -169,7 +177,8 @@ int updater_journal_put(struct engine *e, enum dfota_updater_phase phase, uint32
 	memcpy(journal.version, e->manifest->to, sizeof(journal.version));
 	payload_put(payload, &journal);
 	if (e->maps_bytes > 0) {
-		payload[0] = FORMAT_MAPS;
+		if (payload[0] == FORMAT_PLAIN)
+			payload[0] = FORMAT_MAPS;
 		memcpy(payload + PAYLOAD_BYTES, e->maps, e->maps_bytes);
 	}
 	e->report->writes++;

@@ -22,9 +22,13 @@ enum updater_mutant {
 	UPDATER_MUTANT_ALL_AT_ONCE,	/* steps of one unit do without the ring on any flash */
 	UPDATER_MUTANT_NEVER_NEW, /* a unit that may have been changed at once counts as the old one
 				   */
-	UPDATER_MUTANT_NO_READ_BACK, /* what was written is not compared */
-	UPDATER_MUTANT_NO_DIGEST,    /* what was decoded is not compared with its digest */
-	UPDATER_MUTANT_END_ONCE,     /* COMMIT and ABANDONED are written once */
+	UPDATER_MUTANT_NO_READ_BACK,	   /* what was written is not compared */
+	UPDATER_MUTANT_NO_DIGEST,	   /* what was decoded is not compared with its digest */
+	UPDATER_MUTANT_RECIPE_OF_ITSELF,   /* the recipe of a unit reads the unit, on any flash */
+	UPDATER_MUTANT_RECIPE_NEVER_NEW,   /* atomic flash: the unit in flight counts as the old one
+					    */
+	UPDATER_MUTANT_RECIPE_OF_THE_DONE, /* the recipe of a unit reads those written before it */
+	UPDATER_MUTANT_END_ONCE,	   /* COMMIT and ABANDONED are written once */
 };
 
 #ifdef UPDATER_MUTANT

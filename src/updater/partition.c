@@ -244,6 +244,24 @@ int updater_old_read(struct engine *e, uint64_t offset, uint8_t *out, size_t byt
 	return flash_read(e, offset, out, bytes);
 }
 
+/* One range more, or one that grows; a new one is left out when there are too many. */
+static void reads_note(struct updater_reads *reads, uint64_t offset, size_t bytes)
+{
+	for (uint32_t i = reads->count; i-- > 0;) {
+		struct updater_range *range = &reads->ranges[i];
+
+		if (offset > range->end || offset + bytes < range->offset)
+			continue;
+		if (range->offset > offset)
+			range->offset = offset;
+		if (range->end < offset + bytes)
+			range->end = offset + bytes;
+		return;
+	}
+	if (reads->count < UPDATER_READS_MAX)
+		reads->ranges[reads->count++] = (struct updater_range){ offset, offset + bytes };
+}
+
 /* What the codec reads old bytes through. */
 static int old_source_read(void *context, uint64_t offset, void *buffer, size_t bytes)
 {
@@ -270,6 +288,7 @@ static int old_source_read(void *context, uint64_t offset, void *buffer, size_t 
 				    : updater_stash_read(e, copy->stash_offset + within, out, n);
 		} else {
 			error = flash_read(e, offset, out, n);
+			reads_note(&p->reads, offset, n);
 		}
 		if (error)
 			return error;
@@ -314,6 +333,7 @@ int updater_partition_decode(struct engine *e)
 	uint8_t sha256[DFOTA_SHA256_BYTES];
 	int error = chunk_prove(e, &chunk);
 
+	p->reads.count = 0;
 	if (!error)
 		error = dfota_codec_decode(p->codec, &job, p->segment, (size_t)p->new_bytes);
 	if (!error)

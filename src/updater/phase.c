@@ -30,14 +30,14 @@ static const struct dfota_updater_phase_row rows[DFOTA_PHASE_COUNT] = {
 	},
 	[DFOTA_PHASE_PREPARED] = {
 		.name = "PREPARED(i)",
-		.flash = "units of step i in any state; the ring holds the new ones",
-		.restart = "copied from the ring",
+		.flash = "units of step i in any state; the ring holds the new ones or tells how they are made",
+		.restart = "made from the ring",
 		.mixed = true,
 		.after = AFTER_STEP | AFTER(STASHED),
 	},
 	[DFOTA_PHASE_UNIT] = {
 		.name = "UNIT(i, u)",
-		.flash = "units up to u in place, the one after it in any state",
+		.flash = "units up to u, in the ring's order, in place, the one after it in any state",
 		.restart = "the remaining units from the ring; the one in flight is written again",
 		.mixed = true,
 		.after = AFTER(PREPARED) | AFTER(UNIT),

@@ -10,7 +10,7 @@
  */
 #include "engine.h"
 
-#define AT_ONCE_TRIES 3u
+#define TRIES 3u /* where the old unit is the only other source of the new one */
 
 static int unit_compare(struct engine *e, uint32_t unit)
 {
@@ -77,28 +77,36 @@ static int units_write_together(struct engine *e)
 	return error ? error : updater_fail(e, DFOTA_WHERE_PARTITION, units_compare(e));
 }
 
-static uint32_t last_changed(const struct partition *p)
+/* One unit, durably. Where its recipe may read the unit itself it is written again while the new
+ * bytes are at hand. */
+static int unit_write_surely(struct engine *e, uint32_t unit)
 {
-	return 63u - (uint32_t)__builtin_clzll(p->step.changed_units);
-}
+	uint32_t tries = updater_ring_counted(e) ? 1 : TRIES;
+	int error = DFOTA_E_READBACK;
 
-/* Units before `first` are in place already, says the journal: written only if they do not read so.
- */
-static int units_write_singly(struct engine *e, uint32_t first)
-{
-	struct partition *p = &e->part;
-
-	for (uint32_t u = 0; u < updater_units(p); u++) {
-		int error;
-
-		if (!updater_changed(p, u) || (u < first && unit_compare(e, u) == 0))
-			continue;
-		error = unit_write(e, u);
+	for (uint32_t i = 0; error == DFOTA_E_READBACK && i < tries; i++) {
+		error = unit_write(e, unit);
 		if (!error)
 			error = flush(e);
 		if (!error)
-			error = updater_fail(e, DFOTA_WHERE_PARTITION, unit_compare(e, u));
-		if (!error && u >= first && u != last_changed(p))
+			error = unit_compare(e, unit);
+	}
+	return updater_fail(e, DFOTA_WHERE_PARTITION, error);
+}
+
+/* The first units are in place already, says the journal: written only if they do not read so. */
+static int units_write_singly(struct engine *e, uint32_t in_place)
+{
+	uint32_t count = updater_changed_count(&e->part.step);
+
+	for (uint32_t k = 0; k < count; k++) {
+		uint32_t u = updater_ring_unit(&e->part, k);
+		int error;
+
+		if (k < in_place && unit_compare(e, u) == 0)
+			continue;
+		error = unit_write_surely(e, u);
+		if (!error && k >= in_place && k + 1 < count && updater_ring_counted(e))
 			error = updater_journal_put(e, DFOTA_PHASE_UNIT, u);
 		if (error)
 			return error;
@@ -122,12 +130,8 @@ static int direct_do(struct engine *e)
  * whole, old or new. */
 static bool changes_at_once(const struct engine *e)
 {
-	const struct dfota_flash_geometry *geometry = &e->part.flash->geometry;
-	uint64_t changed = e->part.step.changed_units;
-
-	return (changed & (changed - 1)) == 0 &&
-	       (MUTANT(ALL_AT_ONCE) || ((geometry->flags & DFOTA_FLASH_ATOMIC_BLOCK) &&
-					geometry->erase_bytes == e->part.delta.header.unit_bytes));
+	return updater_changed_count(&e->part.step) <= 1 &&
+	       (MUTANT(ALL_AT_ONCE) || updater_atomic(e));
 }
 
 /* What was written badly is written again while the new bytes are at hand: there is no other copy
@@ -141,7 +145,7 @@ static int at_once_do(struct engine *e)
 	if (error)
 		return error;
 	updater_partition_gone(e);
-	for (unsigned i = 0; i < AT_ONCE_TRIES; i++) {
+	for (unsigned i = 0; i < TRIES; i++) {
 		error = units_write(e);
 		if (!error)
 			error = units_compare(e);
@@ -151,13 +155,27 @@ static int at_once_do(struct engine *e)
 	return updater_fail(e, DFOTA_WHERE_PARTITION, error);
 }
 
+/* So many units of the step come up to the one that the journal tells of. */
+static uint32_t units_in_place(const struct partition *p, const struct journal *left)
+{
+	uint32_t count = updater_changed_count(&p->step), k = 0;
+
+	if (left->phase != DFOTA_PHASE_UNIT)
+		return 0;
+	while (k < count && updater_ring_unit(p, k) != left->unit)
+		k++;
+	return k < count ? k + 1 : 0;
+}
+
 static int redo_do(struct engine *e, const struct journal *left)
 {
-	uint32_t first = left->phase == DFOTA_PHASE_UNIT ? left->unit + 1 : 0;
+	uint32_t in_place = 0;
 	int error;
 
+	e->part.ring = left->ring;
 	if (left->phase == DFOTA_PHASE_PREPARED || left->phase == DFOTA_PHASE_UNIT) {
-		error = updater_ring_load(e);
+		in_place = units_in_place(&e->part, left);
+		error = updater_ring_load(e, &in_place);
 	} else {
 		error = updater_partition_decode(e);
 		if (!error)
@@ -170,7 +188,7 @@ static int redo_do(struct engine *e, const struct journal *left)
 	if (error)
 		return error;
 	updater_partition_gone(e);
-	return units_write_singly(e, first);
+	return units_write_singly(e, in_place);
 }
 
 /* Remembers the copies; makes them unless the journal says that they are there. */

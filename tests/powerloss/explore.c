@@ -164,6 +164,8 @@ bool dig_init(struct dig *dig, struct explorer *explorer, const struct upgrade *
 	MUST(dig->clean);
 	if (dig->clean_count)
 		memcpy(dig->clean, dig->rig.trace, dig->clean_count * sizeof(*dig->clean));
+	if (!wrong && strchr(upgrade->shape->kinds, 'C') && dig->rig.report.recipes == 0)
+		wrong = "no recipe was tried";
 	if (!wrong)
 		wrong = rig_end_wrong(&dig->rig);
 	if (wrong)

@@ -26,6 +26,8 @@ const struct shape shapes[] = {
 	{ "shrink", "DT", 512, 2, { { "boot", "hgf", 8, 3, 200, ORDER_UP } } },
 	{ "runs", "DRU", 512, 2, { { "system", "====*===^=======", 16, 0, 0, ORDER_UP } } },
 	{ "units", "DRSU", 512, 4, { { "system", "^=~^bcda====dcba*~<>", 20, 9, 9, ORDER_UP } } },
+	{ "ahead", "RC", 512, 4, { { "system", ">>>^>>=>>>>", 12, 30, 11, ORDER_UP } } },
+	{ "behind", "RC", 512, 8, { { "system", "<<^<<~<<<<<<<*", 13, 0, 70, ORDER_DOWN } } },
 	{ "single", "R", 512, 1, { { "tz", "^", 1, 0, 0, ORDER_UP } } },
 	{ "born",
 	  "D",

@@ -42,7 +42,7 @@ enum shape_spoil {
 
 struct shape {
 	const char *name;
-	const char *kinds; /* that it must lead to: Direct Redo Unchanged Tail Stash */
+	const char *kinds; /* that it must lead to: Direct Redo Unchanged Tail Stash reCipe */
 	uint32_t unit_bytes, segment_units;
 	struct shape_plan plans[SHAPE_PARTITIONS_MAX];
 	enum shape_spoil spoil;

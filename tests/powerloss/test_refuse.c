@@ -386,7 +386,7 @@ static void a_byte_changed_behind_the_modules_back(void **state)
 /* Journal, ring and stash. */
 static void a_bit_flipped_in_the_area(void **state)
 {
-	static const char *const names[] = { "units", "swap", "several" };
+	static const char *const names[] = { "units", "swap", "several", "ahead", "behind" };
 
 	(void)state;
 	for (size_t s = 0; s < sizeof(names) / sizeof(names[0]); s++) {
@@ -394,7 +394,7 @@ static void a_bit_flipped_in_the_area(void **state)
 		struct rig before;
 		unsigned told = 0;
 
-		bench_open(&bench, shape_named(names[s]), (int)s, 3);
+		bench_open(&bench, shape_named(names[s]), (int)s % MEDIUM_COUNT, 3);
 		rig_init(&before, &bench.upgrade, folder);
 		for (uint64_t at = 4; leave_cut(&bench, at, SIM_NONE); at += 5) {
 			struct sim_flash *area = &bench.rig.area;
