@@ -124,14 +124,31 @@ void map_make_entries(struct map *map, struct map_entry *entries, uint32_t *scra
 		add_entry(map, entries, at, end, map->pieces[heap[0]].diagonal);
 		at = end;
 	}
+	map_make_pages(map);
+}
+
+void map_make_pages(struct map *map)
+{
+	uint32_t entry = 0;
+
+	map->page_bits = 0;
+	while (map->old_bytes >> map->page_bits >= MAP_PAGES)
+		map->page_bits++;
+	for (uint64_t page = 0; page <= MAP_PAGES; page++) {
+		while (entry < map->entry_count &&
+		       map->entries[entry].old + map->entries[entry].bytes <= page << map->page_bits)
+			entry++;
+		map->first_of_page[page] = entry;
+	}
 }
 
 /* ---- look-up ----------------------------------------------------------------------------------- */
 
-/* Index of the first entry that ends after `old`. */
+/* Index of the first entry that ends after `old`, which is at most old_bytes. */
 static uint32_t entry_find(const struct map *map, uint32_t old)
 {
-	uint32_t low = 0, high = map->entry_count;
+	uint32_t page = old >> map->page_bits;
+	uint32_t low = map->first_of_page[page], high = map->first_of_page[page + 1];
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;

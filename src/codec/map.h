@@ -13,6 +13,7 @@
 #define MAP_PIECES_MAX (1u << 19)
 #define MAP_RUNS_MAX   (1u << 20)
 #define MAP_ENTRY_MIN  8u /* bytes; shorter pieces say nothing about addresses */
+#define MAP_PAGES      8192u /* that the old image is divided into at most */
 
 /* New bytes [at, at + bytes) are aligned with the old bytes at `at + diagonal`. Ascending, without overlap, not empty; between
  * them is nothing old.
@@ -45,6 +46,8 @@ struct map {
 	uint32_t piece_count;
 	struct map_entry *entries;
 	uint32_t entry_count;
+	uint32_t page_bits;                 /* a page has 2^page_bits old bytes */
+	uint32_t first_of_page[MAP_PAGES + 1]; /* first entry that ends behind the page's start, so that searches are short */
 	const struct map_types *types;
 	uint32_t type_run_count;
 	const struct map_types *symbols;
@@ -58,6 +61,9 @@ enum map_answer { MAP_NONE, MAP_NEAR, MAP_EXACT };
  * numbers. Deterministic; O(n log n); no allocation.
  */
 void map_make_entries(struct map *map, struct map_entry *entries, uint32_t *scratch);
+
+/* Makes the pages; for entries that stand there already. map_make_entries does it too. */
+void map_make_pages(struct map *map);
 
 /* New position of an old one. MAP_NEAR: between entries, by the nearer one. `position` may be old_bytes (an end). */
 enum map_answer map_position(const struct map *map, uint32_t position, uint32_t *ret_position);

@@ -191,6 +191,7 @@ static struct map two_programs(void)
 
 	regions_sort(&map.old_regions);
 	regions_sort(&map.new_regions);
+	map_make_pages(&map);
 	return map;
 }
 
