@@ -160,7 +160,7 @@ static int pointers_collect(struct bare *bare)
 	return 0;
 }
 
-/* Multiples of `align` under which a pointer is a function, one for each pair; NULL when there is
+/* Multiples of `align`, a power of two, under which a pointer is a function, one for each pair; NULL when there is
  * no memory. */
 static uint64_t *bases_collect(const struct bare *bare, uint64_t align, size_t *ret_count)
 {
@@ -172,7 +172,7 @@ static uint64_t *bases_collect(const struct bare *bare, uint64_t align, size_t *
 			uint64_t base = bare->pointers[i] - bare->functions[j];
 			uint64_t *grown;
 
-			if (base % align != 0 || bare->pointers[i] < bare->functions[j])
+			if ((base & (align - 1)) != 0 || bare->pointers[i] < bare->functions[j])
 				continue;
 			if (count == room) {
 				room *= 2;
