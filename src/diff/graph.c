@@ -112,18 +112,23 @@ void diff_graph_free(struct diff_graph *graph)
 	*graph = (struct diff_graph){ 0 };
 }
 
-/* ---- feedback arc set ------------------------------------------------------------------------
+/* ---- orders by arcs ---------------------------------------------------------------------------
  *
- * Eades, Lin and Smyth with weights: an arc from reader to writer weighs the bytes that would have
- * to be stashed if the writer came first. Take away sinks to the back and sources to the front; when there
- * is neither, the segment with the largest (arcs out - arcs in) goes to the front. A tournament over
- * all segments finds it; ties go to the lower number.
+ * An arc from reader to writer weighs the bytes that would have to be stashed if the writer came first. One segment after
+ * the other is taken away, the one with the largest key; a tournament over all finds it, ties go to the lower number.
+ *
+ * FEEDBACK_ARC stashes little in all: Eades, Lin and Smyth with weights. Sinks go to the back, sources to the front; when
+ * there is neither, the segment with the largest (arcs out - arcs in).
+ *
+ * EAGER stashes little at a time: next is who reads most of what is stashed, less what writing it adds.
  */
 struct arcs {
 	const struct diff_graph *graph;
 	size_t *by_reader;       /* conflicts in order of reader */
 	size_t *first_by_reader; /* segments + 1 */
+	enum diff_order order;
 	int64_t *out, *in;       /* weights of arcs to segments that are left */
+	int64_t *stashed;        /* and of those from them to segments that were taken away */
 	int64_t *keys;           /* tournament: leaves from `width` on */
 	size_t width;
 };
@@ -145,14 +150,19 @@ static void set_key(struct arcs *arcs, uint32_t segment, int64_t key)
 		arcs->keys[i] = better(arcs->keys[2 * i], arcs->keys[2 * i + 1]);
 }
 
+static int64_t key_of(const struct arcs *arcs, uint32_t segment)
+{
+	bool eager = arcs->order == DIFF_EAGER;
+
+	if (arcs->in[segment] == 0 || (arcs->out[segment] == 0 && !eager))
+		return KEY_FREE;
+	return (eager ? arcs->stashed : arcs->out)[segment] - arcs->in[segment];
+}
+
 static void refresh_key(struct arcs *arcs, uint32_t segment)
 {
-	if (arcs->keys[arcs->width + segment] == KEY_GONE)
-		return;
-	set_key(arcs, segment,
-		arcs->out[segment] == 0 || arcs->in[segment] == 0
-			? KEY_FREE
-			: arcs->out[segment] - arcs->in[segment]);
+	if (arcs->keys[arcs->width + segment] != KEY_GONE)
+		set_key(arcs, segment, key_of(arcs, segment));
 }
 
 static uint32_t best_segment(const struct arcs *arcs)
@@ -174,6 +184,7 @@ static void take_away(struct arcs *arcs, uint32_t segment)
 		const struct diff_conflict *c = &graph->conflicts[i];
 
 		arcs->out[c->reader] -= (int64_t)(c->end - c->start);
+		arcs->stashed[c->reader] += (int64_t)(c->end - c->start);
 		refresh_key(arcs, c->reader);
 	}
 	for (size_t i = arcs->first_by_reader[segment]; i < arcs->first_by_reader[segment + 1];
@@ -214,10 +225,10 @@ static void fill_arcs(struct arcs *arcs)
 	}
 }
 
-static int feedback_arc(const struct diff_graph *graph, uint32_t *sequence, uint32_t count)
+static int order_by_arcs(const struct diff_graph *graph, enum diff_order order, uint32_t *sequence, uint32_t count)
 {
 	size_t nodes = (size_t)graph->segments + 1;
-	struct arcs arcs = { .graph = graph, .width = 1 };
+	struct arcs arcs = { .graph = graph, .width = 1, .order = order };
 	uint32_t front = 0, back = count;
 	int error = DFOTA_E_MEMORY;
 
@@ -227,13 +238,15 @@ static int feedback_arc(const struct diff_graph *graph, uint32_t *sequence, uint
 	arcs.first_by_reader = calloc(nodes, sizeof(*arcs.first_by_reader));
 	arcs.out = calloc(nodes, sizeof(*arcs.out));
 	arcs.in = calloc(nodes, sizeof(*arcs.in));
+	arcs.stashed = calloc(nodes, sizeof(*arcs.stashed));
 	arcs.keys = calloc(2 * arcs.width, sizeof(*arcs.keys));
-	if (arcs.by_reader && arcs.first_by_reader && arcs.out && arcs.in && arcs.keys) {
+	if (arcs.by_reader && arcs.first_by_reader && arcs.out && arcs.in && arcs.stashed &&
+	    arcs.keys) {
 		fill_arcs(&arcs);
 		while (front < back) {
 			uint32_t segment = best_segment(&arcs);
 
-			if (arcs.out[segment] == 0)
+			if (arcs.out[segment] == 0 && order == DIFF_FEEDBACK_ARC)
 				sequence[--back] = segment;
 			else
 				sequence[front++] = segment;
@@ -245,6 +258,7 @@ static int feedback_arc(const struct diff_graph *graph, uint32_t *sequence, uint
 	free(arcs.first_by_reader);
 	free(arcs.out);
 	free(arcs.in);
+	free(arcs.stashed);
 	free(arcs.keys);
 	return error;
 }
@@ -270,8 +284,9 @@ int diff_order_make(const struct diff_graph *graph, enum diff_order order, uint3
 		}
 		return 0;
 	case DIFF_FEEDBACK_ARC:
+	case DIFF_EAGER:
 	case DIFF_ORDERS:
 		break;
 	}
-	return feedback_arc(graph, sequence, count);
+	return order_by_arcs(graph, order, sequence, count);
 }

@@ -36,7 +36,7 @@ int diff_graph_make(struct diff_graph *graph, const struct dfota_delta_header *h
 	DFOTA_MUST_CHECK;
 void diff_graph_free(struct diff_graph *graph); /* accepts a zeroed struct */
 
-enum diff_order { DIFF_ASCENDING, DIFF_DESCENDING, DIFF_FEEDBACK_ARC, DIFF_ORDERS };
+enum diff_order { DIFF_ASCENDING, DIFF_DESCENDING, DIFF_FEEDBACK_ARC, DIFF_EAGER, DIFF_ORDERS };
 
 /* Fills `sequence` with the written segments in the order wanted; returns their number in *ret_count. */
 int diff_order_make(const struct diff_graph *graph, enum diff_order order, uint32_t *sequence,

@@ -12,7 +12,7 @@
 
 #define GRAIN       16u   /* bytes; reads are rounded to it, so that neighbours join */
 #define GAP_GRAINS  4u    /* holes between equal colours that are copied along */
-#define SHORT_RUN   32u   /* grains; a run not longer joins its neighbour, which then lives as long */
+#define SHORT_RUN   32u   /* grains; a run not longer joins its neighbour that lives longer, and lives as long then */
 #define COPIES_FINE 60000u /* copies of one step; above, everything that is near is joined */
 #define GAP_COARSE  256u
 #define GAP_WIDEST  512u  /* the same where it pays: a copy costs the package more than its bytes do the stash */
@@ -61,14 +61,14 @@ static void paint_conflicts(struct planner *planner, uint32_t writer, uint32_t p
 
 static bool joins(const struct run *last, const struct run *next, uint32_t wide)
 {
+	const struct run *shorter_lived = last->last < next->last ? last : next;
 	uint64_t gap = next->start - last->end;
 
 	if (wide > 0)
 		return gap <= (uint64_t)wide * GRAIN;
 	if (last->last == next->last)
 		return gap <= GAP_GRAINS * GRAIN;
-	return gap == 0 && (next->end - next->start <= SHORT_RUN * GRAIN ||
-			    last->end - last->start <= SHORT_RUN * GRAIN);
+	return gap == 0 && shorter_lived->end - shorter_lived->start <= SHORT_RUN * GRAIN;
 }
 
 static void make_runs(struct planner *planner, uint32_t writer, uint32_t wide)
