@@ -157,6 +157,7 @@ static void make_plain(struct attack *attack)
 {
 	const struct pair *pair = attack->pair;
 	struct diff_pieces own = { 0 };
+	struct diff_choice choice;
 	struct diff_chunk chunk;
 	uint64_t start = segment_start(attack), end = start + segment_size(attack);
 
@@ -169,7 +170,7 @@ static void make_plain(struct attack *attack)
 			REQUIRE(diff_pieces_add(&own, from, to - from, piece->diagonal) == 0);
 	}
 	REQUIRE(diff_encode(&pair->images, start, end, attack->image.segment_bytes, own.items,
-			    own.count, &chunk) == 0);
+			    own.count, DIFF_QUICKLY, &choice, &chunk) == 0);
 	take_chunk(attack, &chunk);
 	attack->prelude = block_make(0);
 	attack->prelude_is_honest = true;

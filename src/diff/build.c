@@ -17,7 +17,6 @@
 #define UNIT_DEFAULT    (128u << 10)
 #define SEGMENT_DEFAULT (1u << 20)
 #define PLAIN_ALWAYS    (4u << 20) /* bytes of images that are built with both codings */
-#define PROOFS          16u        /* shares in which segments are proven */
 
 static void tell(const struct build *build, unsigned permille)
 {
@@ -33,7 +32,7 @@ static void on_done(void *context, size_t finished)
 	tell(build, build->permille_from + (unsigned)(span * finished / build->work));
 }
 
-static int for_items(struct build *build, size_t count, unsigned to,
+int build_items(struct build *build, size_t count, unsigned to,
 		     int (*work)(void *context, size_t item))
 {
 	int error = 0;
@@ -87,7 +86,7 @@ static int align_plain(struct build *build)
 	build->permille_to = 200;
 	tell(build, 200);
 	if (!error)
-		error = for_items(build, build->count, 400, segment_align);
+		error = build_items(build, build->count, 400, segment_align);
 	diff_index_free(&build->index);
 	for (uint32_t i = 0; i < build->count && !error; i++) {
 		struct diff_pieces *found = &build->segments[i].found;
@@ -178,138 +177,6 @@ int build_reads(struct build *build)
 	return error;
 }
 
-/* ---- coding ------------------------------------------------------------------------------------ */
-
-struct planned {
-	const struct diff_images *images;
-	const struct diff_ranges *reads;
-};
-
-/* Old bytes, as far as the plan keeps them for this segment. */
-static int planned_read(void *context, uint64_t offset, void *buffer, size_t bytes)
-{
-	const struct planned *planned = context;
-	size_t i = diff_ranges_find(planned->reads, offset);
-
-	if (bytes == 0)
-		return 0;
-	if (i == planned->reads->count || planned->reads->items[i].start > offset ||
-	    planned->reads->items[i].end < offset + bytes)
-		return DFOTA_E_INTERNAL;
-	memcpy(buffer, planned->images->old_image + offset, bytes);
-	return 0;
-}
-
-/* Decodes the segment's chunk into `out` and compares. */
-static int segment_prove(const struct build *build, const struct build_segment *segment,
-			 struct dfota_codec *codec, uint8_t *out)
-{
-	const struct diff_chunk *chunk = &segment->chunk;
-	const uint8_t *new_bytes = build->images.new_image + segment->start;
-	struct planned planned = { &build->images, &segment->reads };
-	struct dfota_memory bytes = { chunk->bytes ? chunk->bytes : new_bytes, chunk->count };
-	struct dfota_codec_job job = {
-		.segment = (uint32_t)(segment->start / build->options.segment_bytes),
-		.coding = chunk->coding,
-		.chunk_bytes = chunk->count,
-		.chunk = dfota_memory_source(&bytes),
-		.old = { planned_read, &planned },
-	};
-	size_t count = (size_t)(segment->end - segment->start);
-	int error = dfota_codec_decode(codec, &job, out, count);
-
-	if (error == DFOTA_E_CORRUPT || (!error && memcmp(out, new_bytes, count) != 0))
-		error = DFOTA_E_INTERNAL;
-	return error;
-}
-
-/* A share of the segments, because setting up a decoder takes long: number `item` and every PROOFS-th after it. */
-static int share_prove(void *context, size_t item)
-{
-	const struct build *build = context;
-	struct dfota_codec_image image = {
-		.old_bytes = build->images.old_bytes,
-		.new_bytes = build->images.new_bytes,
-		.segment_bytes = build->options.segment_bytes,
-		.prelude_bytes = build->header.prelude_bytes,
-		.codings = build->header.codings,
-		.map = build->header.map,
-	};
-	size_t workspace_bytes = dfota_codec_workspace_bytes(&image);
-	struct dfota_memory prelude = { build->predictor.prelude, image.prelude_bytes };
-	struct dfota_source source = dfota_memory_source(&prelude);
-	uint8_t *memory = malloc(build->options.segment_bytes + workspace_bytes);
-	struct dfota_codec *codec;
-	int error;
-
-	if (!memory)
-		return DFOTA_E_MEMORY;
-	error = dfota_codec_init(&codec, &image, &source, memory + build->options.segment_bytes,
-				 workspace_bytes);
-	for (size_t i = item; i < build->count && !error; i += PROOFS)
-		if (build->segments[i].changed_units)
-			error = segment_prove(build, &build->segments[i], codec, memory);
-	free(memory);
-	return error == DFOTA_E_CORRUPT ? DFOTA_E_INTERNAL : error;
-}
-
-/* Pieces of the segment for the coding that wants them by themselves. */
-static int segment_encode_plain(const struct build *build, struct build_segment *segment)
-{
-	struct diff_pieces own = { 0 };
-	int error = 0;
-
-	for (size_t i = 0; i < build->pieces.count && !error; i++) {
-		const struct diff_piece *piece = &build->pieces.items[i];
-		uint64_t from = piece->at > segment->start ? piece->at : segment->start;
-		uint64_t to = dfota_min64(piece->at + piece->bytes, segment->end);
-
-		if (from < to)
-			error = diff_pieces_add(&own, from, to - from, piece->diagonal);
-	}
-	if (!error)
-		error = diff_encode(&build->images, segment->start, segment->end,
-				    build->options.segment_bytes, own.items, own.count,
-				    &segment->chunk);
-	diff_pieces_free(&own);
-	return error;
-}
-
-static int segment_encode(void *context, size_t item)
-{
-	struct build *build = context;
-	struct build_segment *segment = &build->segments[item];
-
-	if (segment->changed_units == 0)
-		return 0;
-	if (build->coding == DFOTA_CODING_PLAIN)
-		return segment_encode_plain(build, segment);
-	return diff_predictor_encode(&build->predictor, segment->start, segment->end,
-				     segment->without_symbols ? NULL : &build->symbols,
-				     &segment->chunk);
-}
-
-static int encode_all(struct build *build)
-{
-	int error = 0;
-
-	if (build->coding == DFOTA_CODING_PREDICT)
-		error = diff_predictor_make(&build->predictor, &build->images, &build->old_regions,
-					    &build->new_regions, &build->pieces, &build->symbols);
-	if (!error)
-		error = for_items(build, build->count, 850, segment_encode);
-	for (uint32_t i = 0; i < build->count && !error; i++)
-		if (build->segments[i].changed_units)
-			build->header.codings |= 1u << build->segments[i].chunk.coding;
-	if (build->header.codings >> DFOTA_CODING_PREDICT & 1) {
-		build->header.prelude_bytes = (uint32_t)build->predictor.prelude_bytes;
-		build->header.map = build->predictor.room;
-	}
-	if (error || build->options.unproven)
-		return error;
-	return for_items(build, build->count < PROOFS ? build->count : PROOFS, 990, share_prove);
-}
-
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static int options_resolve(struct dfota_diff_options *options)
@@ -369,8 +236,9 @@ static void build_close(struct build *build)
 	for (uint32_t i = 0; build->segments && i < build->count; i++) {
 		diff_pieces_free(&build->segments[i].found);
 		diff_ranges_free(&build->segments[i].reads);
-		free(build->segments[i].chunk.bytes);
 	}
+	if (build->segments)
+		build_forget_chunks(build);
 	free(build->segments);
 	free(build->old_regions.items);
 	free(build->new_regions.items);
@@ -386,12 +254,13 @@ static bool anything_changed(const struct diff_images *images)
 		memcmp(images->old_image, images->new_image, (size_t)images->new_bytes) != 0);
 }
 
-/* The delta with one coding. */
+/* The delta with one coding; none when it is PLAIN and will not be smaller than `beat` bytes. */
 static int build_with(const struct diff_images *images, const struct dfota_diff_options *options,
-		      enum dfota_coding coding, struct dfota_delta_image *ret_delta)
+		      enum dfota_coding coding, uint64_t beat, struct dfota_delta_image *ret_delta)
 {
 	struct build build = { .images = *images, .options = *options, .coding = coding };
 	struct placing *placing = NULL;
+	bool hopeless = false;
 	int error = build_open(&build);
 
 	if (!error && anything_changed(images))
@@ -399,8 +268,11 @@ static int build_with(const struct diff_images *images, const struct dfota_diff_
 	if (!error)
 		error = build_place(&build, &placing);
 	if (!error)
-		error = encode_all(&build);
-	if (!error)
+		error = coding == DFOTA_CODING_PLAIN ? build_encode_plain(&build, beat, &hopeless)
+						     : build_encode_predict(&build);
+	if (!error && !hopeless)
+		error = build_prove(&build);
+	if (!error && !hopeless)
 		error = build_steps(&build, placing, ret_delta);
 	placing_free(placing);
 	build_close(&build);
@@ -430,10 +302,10 @@ int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t
 	int error = options_resolve(&resolved);
 
 	if (!error)
-		error = build_with(&images, &resolved, DFOTA_CODING_PREDICT, &delta);
+		error = build_with(&images, &resolved, DFOTA_CODING_PREDICT, 0, &delta);
 	if (!error && plain_may_win(&delta)) {
 		resolved.progress = NULL;
-		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, &plain);
+		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, delta_cost(&delta), &plain);
 	}
 	if (!error && plain.steps && delta_cost(&plain) < delta_cost(&delta)) {
 		struct dfota_delta_image swap = delta;

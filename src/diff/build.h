@@ -2,7 +2,7 @@
  *
  * Private to diff: a delta in the making, with one coding.
  *
- * Files: build.c aligns, codes and proves every segment; place.c finds order and stash plan before anything is
+ * Files: build.c aligns every segment and holds all together; build_code.c codes and proves them; place.c finds order and stash plan before anything is
  * coded, takes from segments what has no room in the stash, and writes the steps.
  *
  * What a segment may read follows from its pieces alone (build_reads). So the plan is made first, and coding
@@ -21,6 +21,7 @@ struct build_segment {
 	struct diff_pieces found; /* while aligning */
 	struct diff_ranges reads; /* old bytes that it may read, normalised */
 	bool without_symbols;     /* its tables of symbols go without old ones */
+	struct diff_choice choice; /* PLAIN */
 	struct diff_chunk chunk;
 };
 
@@ -28,6 +29,7 @@ struct build {
 	struct diff_images images;
 	struct dfota_diff_options options; /* without zeros that mean a default */
 	enum dfota_coding coding;          /* PLAIN or PREDICT */
+	enum diff_effort effort;           /* PLAIN */
 	struct regions old_regions, new_regions;
 	struct diff_symbols symbols;
 	struct diff_pieces pieces;         /* of the whole new image */
@@ -39,6 +41,19 @@ struct build {
 	unsigned permille_from, permille_to; /* of the work at hand */
 	size_t work; /* items of it */
 };
+
+/* work(build, item) for items below count, on the options' threads; progress goes up to `to`. The first error. */
+int build_items(struct build *build, size_t count, unsigned to, int (*work)(void *context, size_t item)) DFOTA_MUST_CHECK;
+
+/* Code every written segment. PLAIN is given up where it will hardly come below `beat` bytes: its chunks are of no use then. */
+int build_encode_predict(struct build *build) DFOTA_MUST_CHECK;
+int build_encode_plain(struct build *build, uint64_t beat, bool *ret_hopeless) DFOTA_MUST_CHECK;
+void build_forget_chunks(struct build *build);
+
+/* Completes the header for what was coded, and decodes all of it unless the options say not to. DFOTA_E_INTERNAL when that
+ * does not give the new image, or reads what was not planned.
+ */
+int build_prove(struct build *build) DFOTA_MUST_CHECK;
 
 /* Fills each written segment's reads from the pieces. */
 int build_reads(struct build *build) DFOTA_MUST_CHECK;

@@ -10,9 +10,19 @@
 #define COPY_MIN   256u /* equal bytes that are worth an operation of their own inside a piece */
 #define COPY_ALIGN 8u   /* keeps the phase of words in the difference stream */
 
+#define WELL    (9 | LZMA_PRESET_EXTREME)
+#define QUICKLY 0u
+
 struct stream {
 	uint8_t *bytes;
 	size_t count, room;
+};
+
+/* What is to be coded: new bytes [start, end) from pieces. */
+struct extent {
+	uint64_t start, end;
+	const struct diff_piece *pieces;
+	size_t count;
 };
 
 /* One attempt at a segment. `full` is set when a stream had no room: control is limited by the format. */
@@ -148,7 +158,7 @@ static void put_segment(struct streams *streams, const struct diff_images *image
 	put_literal(streams, images, end - streams->at);
 }
 
-/* Streams after LZMA2, each with the best of its candidates. */
+/* A stream after LZMA2. */
 struct packed {
 	uint8_t *bytes;
 	size_t count;
@@ -160,13 +170,13 @@ struct candidate {
 	uint8_t lc, lp, pb;
 };
 
-static const struct candidate candidates[PLAIN_STREAMS][2] = {
+static const struct candidate candidates[PLAIN_STREAMS][DIFF_PACKINGS] = {
 	[PLAIN_CONTROL] = { { 0, 0, 0 }, { 3, 0, 0 } },
 	[PLAIN_DIFFERENCE] = { { 0, 2, 2 }, { 3, 0, 0 } },
 	[PLAIN_LITERALS] = { { 3, 0, 0 }, { 0, 2, 2 } },
 };
 
-static int pack_with(const struct stream *stream, const struct candidate *candidate,
+static int pack_with(const struct stream *stream, const struct candidate *candidate, uint32_t preset,
 		     uint8_t *scratch, size_t room, size_t *ret_count)
 {
 	lzma_options_lzma options;
@@ -177,7 +187,7 @@ static int pack_with(const struct stream *stream, const struct candidate *candid
 	size_t position = 0;
 	lzma_ret result;
 
-	if (lzma_lzma_preset(&options, 9 | LZMA_PRESET_EXTREME))
+	if (lzma_lzma_preset(&options, preset))
 		return DFOTA_E_INTERNAL;
 	options.dict_size = stream->count < LZMA_DICT_SIZE_MIN ? LZMA_DICT_SIZE_MIN
 							       : (uint32_t)stream->count;
@@ -194,31 +204,45 @@ static int pack_with(const struct stream *stream, const struct candidate *candid
 	return 0;
 }
 
-/* Stored unless a candidate is smaller: its output then has no more room than the best so far. */
-static int pack(enum plain_stream which, const struct stream *stream, struct packed *packed,
-		uint8_t *scratch)
+/* Takes the candidate if it is smaller than what is there: its output has no more room than that. */
+static int try_packing(const struct stream *stream, const struct candidate *candidate, uint32_t preset,
+		       struct packed *packed, uint8_t *scratch, bool *ret_taken)
 {
+	size_t count;
+	int error = pack_with(stream, candidate, preset, scratch, packed->count, &count);
+
+	*ret_taken = !error && count < packed->count;
+	if (*ret_taken) {
+		memcpy(packed->bytes, scratch, count);
+		packed->count = count;
+		packed->kind = (uint8_t)((candidate->pb * 5 + candidate->lp) * 9 + candidate->lc);
+	}
+	return error == DFOTA_E_SPACE ? 0 : error;
+}
+
+/* Stored unless a candidate is smaller: quickly all of them, to choose one, or well the one that was chosen. */
+static int pack(enum plain_stream which, const struct stream *stream, enum diff_effort effort, uint8_t *choice,
+		struct packed *packed, uint8_t *scratch)
+{
+	int error = 0;
+	bool taken;
+
 	packed->count = stream->count;
 	packed->kind = PLAIN_STORED;
-	if (stream->count > 0)
-		memcpy(packed->bytes, stream->bytes, stream->count);
-	for (size_t i = 0; i < 2 && stream->count > 0; i++) {
-		const struct candidate *candidate = &candidates[which][i];
-		size_t count;
-		int error = pack_with(stream, candidate, scratch, packed->count, &count);
-
-		if (error == DFOTA_E_SPACE)
-			continue;
-		if (error)
-			return error;
-		if (count < packed->count) {
-			memcpy(packed->bytes, scratch, count);
-			packed->count = count;
-			packed->kind = (uint8_t)((candidate->pb * 5 + candidate->lp) * 9 +
-						 candidate->lc);
-		}
+	if (stream->count == 0)
+		return 0;
+	memcpy(packed->bytes, stream->bytes, stream->count);
+	if (effort == DIFF_WELL && *choice < DIFF_PACKINGS)
+		return try_packing(stream, &candidates[which][*choice], WELL, packed, scratch, &taken);
+	if (effort == DIFF_WELL)
+		return 0;
+	*choice = DIFF_PACKINGS;
+	for (uint8_t i = 0; i < DIFF_PACKINGS && !error; i++) {
+		error = try_packing(stream, &candidates[which][i], QUICKLY, packed, scratch, &taken);
+		if (taken)
+			*choice = i;
 	}
-	return 0;
+	return error;
 }
 
 /* All buffers of one segment, in one allocation. */
@@ -230,12 +254,12 @@ struct workbench {
 	uint8_t *scratch;
 };
 
-static int workbench_open(struct workbench *bench, uint64_t start, uint32_t segment_bytes)
+static int workbench_open(struct workbench *bench, uint32_t segment_bytes)
 {
 	size_t room = (size_t)segment_bytes + plain_control_max(segment_bytes);
 	uint8_t *p;
 
-	*bench = (struct workbench){ .streams.at = start };
+	*bench = (struct workbench){ 0 };
 	p = bench->memory = malloc(room * (2 * PLAIN_STREAMS + 2));
 	if (!p)
 		return DFOTA_E_MEMORY;
@@ -249,40 +273,55 @@ static int workbench_open(struct workbench *bench, uint64_t start, uint32_t segm
 	return 0;
 }
 
-/* Packs the streams, the difference as bytes and as words; the smaller one stays. */
-static int pack_all(struct workbench *bench, const struct diff_images *images, uint64_t start,
-		    uint64_t end, const struct diff_piece *pieces, size_t count,
-		    unsigned *ret_flags)
+/* Lays out the segment's streams anew. */
+static void fill_streams(struct workbench *bench, const struct diff_images *images, const struct extent *extent,
+			 unsigned flags)
 {
-	struct packed *best = &bench->packed[PLAIN_DIFFERENCE];
 	struct streams *streams = &bench->streams;
-	int error;
 
-	put_segment(streams, images, end, pieces, count);
-	for (int i = 0; i < PLAIN_STREAMS && !streams->full; i++) {
-		error = pack((enum plain_stream)i, &streams->all[i], &bench->packed[i],
-			     bench->scratch);
-		if (error)
-			return error;
-	}
-	*ret_flags = 0;
-	if (streams->full || streams->all[PLAIN_DIFFERENCE].count < 4)
-		return 0;
 	for (int i = 0; i < PLAIN_STREAMS; i++)
 		streams->all[i].count = 0;
-	streams->at = start;
+	streams->at = extent->start;
 	streams->diagonal = 0;
-	streams->flags = PLAIN_WORDS;
-	put_segment(streams, images, end, pieces, count);
-	error = pack(PLAIN_DIFFERENCE, &streams->all[PLAIN_DIFFERENCE], &bench->words,
-		     bench->scratch);
-	if (error)
-		return error;
-	if (bench->words.count < best->count) {
+	streams->flags = flags;
+	put_segment(streams, images, extent->end, extent->pieces, extent->count);
+}
+
+/* The difference as words, if that is smaller. */
+static int try_words(struct workbench *bench, const struct diff_images *images, const struct extent *extent,
+		     struct diff_choice *choice)
+{
+	const struct stream *stream = &bench->streams.all[PLAIN_DIFFERENCE];
+	struct packed *best = &bench->packed[PLAIN_DIFFERENCE];
+	uint8_t packing = DIFF_PACKINGS;
+	int error;
+
+	choice->words = false;
+	if (bench->streams.full || stream->count < 4)
+		return 0;
+	fill_streams(bench, images, extent, PLAIN_WORDS);
+	error = pack(PLAIN_DIFFERENCE, stream, DIFF_QUICKLY, &packing, &bench->words, bench->scratch);
+	if (!error && bench->words.count < best->count) {
 		*best = bench->words;
-		*ret_flags = PLAIN_WORDS;
+		choice->words = true;
+		choice->packing[PLAIN_DIFFERENCE] = packing;
 	}
-	return 0;
+	return error;
+}
+
+static int pack_all(struct workbench *bench, const struct diff_images *images, const struct extent *extent,
+		    enum diff_effort effort, struct diff_choice *choice)
+{
+	struct streams *streams = &bench->streams;
+	int error = 0;
+
+	fill_streams(bench, images, extent, effort == DIFF_WELL && choice->words ? PLAIN_WORDS : 0);
+	for (int i = 0; i < PLAIN_STREAMS && !streams->full && !error; i++)
+		error = pack((enum plain_stream)i, &streams->all[i], effort, &choice->packing[i], &bench->packed[i],
+			     bench->scratch);
+	if (error || effort == DIFF_WELL)
+		return error;
+	return try_words(bench, images, extent, choice);
 }
 
 /* Head and streams into one chunk; leaves *ret_chunk RAW when they are not smaller than the segment. */
@@ -341,19 +380,19 @@ static void count_bytes(const struct diff_images *images, uint64_t start, uint64
 
 int diff_encode(const struct diff_images *images, uint64_t start, uint64_t end,
 		uint32_t segment_bytes, const struct diff_piece *pieces, size_t count,
-		struct diff_chunk *ret_chunk)
+		enum diff_effort effort, struct diff_choice *choice, struct diff_chunk *ret_chunk)
 {
 	struct diff_chunk chunk = { .coding = DFOTA_CODING_RAW, .count = (uint32_t)(end - start) };
+	struct extent extent = { start, end, pieces, count };
 	struct workbench bench;
-	unsigned flags = 0;
 	int error;
 
-	error = workbench_open(&bench, start, segment_bytes);
+	error = workbench_open(&bench, segment_bytes);
 	if (error)
 		return error;
-	error = pack_all(&bench, images, start, end, pieces, count, &flags);
+	error = pack_all(&bench, images, &extent, effort, choice);
 	if (error == 0 && !bench.streams.full)
-		error = join(&bench, flags, (size_t)(end - start), &chunk);
+		error = join(&bench, choice->words ? PLAIN_WORDS : 0, (size_t)(end - start), &chunk);
 	free(bench.memory);
 	if (error)
 		return error;

@@ -24,11 +24,22 @@ struct diff_chunk {
 	struct predict_counts counts;     /* PREDICT */
 };
 
+#define DIFF_PACKINGS 2u /* of each stream, that are tried */
+
+/* QUICKLY finds the choice, and a size that is not far above the one WELL takes many times as long for. */
+enum diff_effort { DIFF_QUICKLY, DIFF_WELL };
+
+struct diff_choice {
+	uint8_t packing[PLAIN_STREAMS]; /* DIFF_PACKINGS: stored */
+	bool words;                     /* the difference is of words, not of bytes */
+};
+
 /* Codes new bytes [start, end), which are one segment, from `pieces` inside that range (ascending; the
- * rest is literal). RAW when nothing is smaller. Errors: DFOTA_E_MEMORY.
+ * rest is literal). RAW when nothing is smaller. *choice is filled by QUICKLY and followed by WELL. Errors: DFOTA_E_MEMORY.
  */
 int diff_encode(const struct diff_images *images, uint64_t start, uint64_t end,
 		uint32_t segment_bytes, const struct diff_piece *pieces, size_t count,
-		struct diff_chunk *ret_chunk) DFOTA_MUST_CHECK;
+		enum diff_effort effort, struct diff_choice *choice, struct diff_chunk *ret_chunk)
+	DFOTA_MUST_CHECK;
 
 #endif
