@@ -168,6 +168,23 @@ static void test_without_stash_a_cycle_costs_about_one_segment(void **state)
 	dfota_delta_image_free(&delta);
 }
 
+/* A segment at a time changes places with its partner, and is out of the stash before the next. */
+static void test_halves_swapped_need_a_stash_of_about_a_segment(void **state)
+{
+	struct dfota_diff_options options = small_options(2 * SEGMENT);
+	const uint32_t half = 8 * SEGMENT;
+	struct dfota_delta_image delta;
+
+	(void)state;
+	fill(old_image, 2 * half, 11);
+	memcpy(new_image, old_image + half, half);
+	memcpy(new_image + half, old_image, half);
+	delta = build(2 * half, 2 * half, &options);
+	assert_true(delta.header.chunk_bytes < SEGMENT / 2);
+	dfota_delta_image_free(&delta);
+	check(2 * half, 2 * half, &options);
+}
+
 static void test_swaps_and_edits_by_chance(void **state)
 {
 	uint32_t random = 5;
@@ -284,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_equal_images_write_nothing),
 		cmocka_unit_test(test_a_cycle_of_moves_with_any_stash),
 		cmocka_unit_test(test_without_stash_a_cycle_costs_about_one_segment),
+		cmocka_unit_test(test_halves_swapped_need_a_stash_of_about_a_segment),
 		cmocka_unit_test(test_swaps_and_edits_by_chance),
 		cmocka_unit_test(test_the_result_does_not_depend_on_threads),
 		cmocka_unit_test(test_what_has_nothing_in_common_is_sent_raw),
