@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "plan.h"
+#include "../codec/predict.h"
 
 #define GRAIN       16u   /* bytes; reads are rounded to it, so that neighbours join */
 #define GAP_GRAINS  4u    /* holes between equal colours that are copied along */
@@ -17,6 +18,7 @@
 #define GAP_COARSE  256u
 #define GAP_WIDEST  512u  /* the same where it pays: a copy costs the package more than its bytes do the stash */
 #define GAP_WIDE    8u
+#define EDGE_GRAINS (PREDICT_MARGIN / GRAIN)
 #define PAGE        4096u
 #define DENIED_SHARE 48u  /* denied bytes, with margins and what is aligned by chance, that come to one byte of the package */
 
@@ -38,6 +40,7 @@ struct planner {
 	uint32_t blocks;       /* of the limit */
 	uint32_t live;
 	uint32_t gap; /* grains that are copied along whatever is beside them; 0: as fine as can be */
+	bool shorten; /* edges of segments live no longer than what is beside them */
 };
 
 static void paint_conflicts(struct planner *planner, uint32_t writer, uint32_t position)
@@ -195,14 +198,50 @@ static int pack_runs(struct planner *planner, uint32_t writer, uint32_t position
 	return error;
 }
 
+/* Grains [first, first + EDGE_GRAINS) get the colour of grain `beside`, if that lives shorter. Whoever is left reads an edge as the
+ * margin of a piece, and can do without.
+ */
+static int shorten_edge(struct planner *planner, uint32_t writer, uint32_t position, size_t first, size_t beside)
+{
+	uint64_t start = (uint64_t)writer * planner->graph->segment_bytes + first * GRAIN;
+	uint64_t end = dfota_min64(start + EDGE_GRAINS * GRAIN, planner->graph->old_bytes);
+	uint32_t colour = planner->paint[beside];
+	bool longer = false;
+
+	for (size_t g = first; g < first + EDGE_GRAINS; g++) {
+		longer |= planner->paint[g] > colour;
+		planner->paint[g] = planner->paint[g] > colour ? colour : planner->paint[g];
+	}
+	if (!longer || start >= end)
+		return 0;
+	planner->plan->denied_bytes += 2 * (end - start); /* goes with as much of the piece */
+	return deny(planner->plan, (struct diff_denial){ colour ? colour - 1 : position, writer, start, end });
+}
+
+static int shorten_edges(struct planner *planner, uint32_t writer, uint32_t position)
+{
+	size_t grains = planner->graph->segment_bytes / GRAIN;
+	int error;
+
+	if (grains < 4 * EDGE_GRAINS)
+		return 0;
+	error = shorten_edge(planner, writer, position, 0, EDGE_GRAINS);
+	return error ? error
+		     : shorten_edge(planner, writer, position, grains - EDGE_GRAINS, grains - EDGE_GRAINS - 1);
+}
+
 static int plan_step(struct planner *planner, uint32_t writer, uint32_t position)
 {
 	const struct diff_graph *graph = planner->graph;
-	int error;
+	int error = 0;
 
 	if (graph->first_conflict[writer] == graph->first_conflict[writer + 1])
 		return 0;
 	paint_conflicts(planner, writer, position);
+	if (planner->shorten)
+		error = shorten_edges(planner, writer, position);
+	if (error)
+		return error;
 	make_runs(planner, writer, planner->gap);
 	if (planner->run_count > COPIES_FINE)
 		make_runs(planner, writer, GAP_COARSE);
@@ -259,9 +298,9 @@ static uint64_t plan_price(const struct diff_plan *plan, uint32_t count)
 }
 
 static int plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
-		     uint64_t limit, uint32_t gap)
+		     uint64_t limit, uint32_t gap, bool shorten)
 {
-	struct planner planner = { .plan = plan, .graph = graph, .gap = gap };
+	struct planner planner = { .plan = plan, .graph = graph, .gap = gap, .shorten = shorten };
 	int error;
 
 	*plan = (struct diff_plan){ 0 };
@@ -283,25 +322,36 @@ static int plan_make(struct diff_plan *plan, const struct diff_graph *graph, con
 	return error;
 }
 
-/* Joins copies more or less, whichever is cheapest. */
+/* Makes another plan and keeps the cheaper one. */
+static int plan_try(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
+		    uint64_t limit, uint32_t gap, bool shorten)
+{
+	struct diff_plan other;
+	int error = plan_make(&other, graph, sequence, count, limit, gap, shorten);
+
+	if (error)
+		return error;
+	if (other.price < plan->price) {
+		struct diff_plan worse = *plan;
+
+		*plan = other;
+		other = worse;
+	}
+	diff_plan_free(&other);
+	return 0;
+}
+
+/* Joins copies more or less, whichever is cheapest; and where there is no room for all, tries without the edges. */
 int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
 		   uint64_t limit)
 {
-	int error = plan_make(plan, graph, sequence, count, limit, 0);
+	int error = plan_make(plan, graph, sequence, count, limit, 0, false);
+	bool full = plan->denial_count > 0;
 
-	for (uint32_t gap = GAP_WIDE; !error && plan->copy_count > 0 && gap <= GAP_WIDEST; gap *= 2) {
-		struct diff_plan wide;
-
-		error = plan_make(&wide, graph, sequence, count, limit, gap);
-		if (!error && wide.price < plan->price) {
-			struct diff_plan narrow = *plan;
-
-			*plan = wide;
-			wide = narrow;
-		}
-		if (!error)
-			diff_plan_free(&wide);
-	}
+	for (uint32_t gap = GAP_WIDE; !error && plan->copy_count > 0 && gap <= GAP_WIDEST; gap *= 2)
+		error = plan_try(plan, graph, sequence, count, limit, gap, false);
+	if (!error && full)
+		error = plan_try(plan, graph, sequence, count, limit, 0, true);
 	if (error)
 		diff_plan_free(plan);
 	return error;
