@@ -284,12 +284,23 @@ static uint64_t delta_cost(const struct dfota_delta_image *delta)
 	return dfota_delta_index_bytes(&delta->header) + delta->header.chunk_bytes;
 }
 
+/* Were there words that are another than the old one at their place? */
+static bool anything_predicted(const struct dfota_delta_counts *counts)
+{
+	bool any = counts->missed > 0;
+
+	for (unsigned k = 0; k < GUESS_KINDS; k++)
+		any |= counts->flagged[k] > 0 || (counts->clean[k] > 0 && k != GUESS_SAME);
+	return any;
+}
+
 /* Where prediction has found little, plain matching may do better, and small images are quickly tried. */
 static bool plain_may_win(const struct dfota_delta_image *delta)
 {
 	uint64_t cost = delta_cost(delta);
 
-	return delta->header.new_bytes <= PLAIN_ALWAYS || cost > delta->header.new_bytes / 8;
+	return delta->header.new_bytes <= PLAIN_ALWAYS || cost > delta->header.new_bytes / 8 ||
+	       !anything_predicted(&delta->counts);
 }
 
 int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t *new_image,
