@@ -50,14 +50,16 @@ def checksum(data):
 # ---- firmware and packages --------------------------------------------------------------------------
 
 
-def edited(rng, data):
-    """Changes, a move that makes a cycle, an insertion: what an image of the next version looks like."""
+def edited(rng, data, moved=True):
+    """Changes, a move that makes a cycle, an insertion: what an image of the next version looks like. Without the move, most steps
+    read what they write themselves."""
     data = bytearray(data)
     for _ in range(len(data) // 8192 + 4):
         at = rng.randrange(len(data) - 64)
         data[at:at + rng.randrange(1, 40)] = rng.randbytes(rng.randrange(1, 40))
     half = len(data) // 2 // 4096 * 4096
-    return bytes(data[half:] + rng.randbytes(3000) + data[:half])
+    fresh = rng.randbytes(3000)
+    return bytes(data[half:] + fresh + data[:half] if moved else data[:half] + fresh + data[half:])
 
 
 def text_like(rng, size):

@@ -25,6 +25,7 @@ class Backend:
     area_bytes = AREA
     state_bytes = 24 << 20
     files_stay = False                   # whether images are files of the module's folder
+    stay = ()                            # images whose parts stay where they are
     grows = 0                            # bytes that an image may become longer
     chain = None                         # the cuts of the one upgrade that is enough
     cuts = 200                           # as many as are tried when nothing is said
@@ -189,6 +190,7 @@ class UbiAtomic(Ubi):
     name = "ubi-atomic"
     cuts = 60
     pack = ["--atomic"]
+    stay = ("system", "boot") # so that many steps read the block that they change
     nand_parts = (("ubi", 160),)
     area_blocks = 96 # a block of the area for each 4 KiB of stash
 

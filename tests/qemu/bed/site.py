@@ -43,10 +43,10 @@ class Site:
         return result.stdout
 
     def firmware(self, rng):
-        """tz stays the same; the others change, move within themselves, and hold something new."""
+        """tz stays the same; the others change, hold something new, and most move within themselves."""
         sizes = self.backend.sizes
         self.old = {name: text_like(rng, size) for name, size in sizes.items()}
-        self.new = {name: data if name == "tz" else edited(rng, data)[:len(data) + self.backend.grows]
+        self.new = {name: data if name == "tz" else edited(rng, data, name not in self.backend.stay)[:len(data) + self.backend.grows]
                     for name, data in self.old.items()}
         write_firmware(self.folder / OLD, OLD, self.old)
         write_firmware(self.folder / NEW, NEW, self.new)
