@@ -6,7 +6,7 @@
  *
  * Changed are whole units, as they are written in place; ring and stash come on top, and a record
  * of the journal now and then. On flash that is erased the last column tells blocks instead of
- * bytes, those of the journal too.
+ * bytes, those of the journal too. "area" is how large that must be.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,7 +164,7 @@ static void measure(const struct medium *medium, struct dfota_package *package, 
 	sim_power_init(&device.power, 1);
 	device.power.watch = on_operation;
 	device.power.watch_context = &device;
-	area.size_bytes = dfota_updater_area(package, &area);
+	area.size_bytes = dfota_updater_area(package, &area, memory, memory_bytes);
 	sim_flash_init(&device.area, &device.power, "area", &area, area.size_bytes);
 	device.journal_bytes = dfota_record_store_bytes(&device.area.flash);
 	if (area.flags & DFOTA_FLASH_RESIZABLE)
@@ -176,6 +176,7 @@ static void measure(const struct medium *medium, struct dfota_package *package, 
 	for (uint32_t i = 0; i < manifest->partition_count; i++)
 		print_row(medium->name, manifest->partitions[i].name, device.parts[i].place,
 			  device.parts[i].ring, device.parts[i].stash, &device.tallies[i]);
+	printf("%-6s area     %12llu\n", medium->name, (unsigned long long)area.size_bytes);
 	for (uint32_t i = 0; i < manifest->partition_count; i++)
 		sim_flash_free(&device.flashes[i]);
 	sim_flash_free(&device.area);

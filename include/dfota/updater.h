@@ -73,9 +73,12 @@ uint64_t dfota_updater_partition_memory(const struct dfota_delta_header *header)
 /* Work memory for `package`: segment buffer, codec, tables; 0 when the package contradicts itself. */
 uint64_t dfota_updater_memory(struct dfota_package *package);
 
-/* Area needed by `package` on an area of this geometry: journal, ring and stash. */
+/* Area needed by `package` on an area of this geometry: journal, ring and stash. `memory` as below; 0 when the package contradicts
+ * itself or memory is short.
+ */
 uint64_t dfota_updater_area(struct dfota_package *package,
-			    const struct dfota_flash_geometry *area);
+			    const struct dfota_flash_geometry *area, void *memory,
+			    uint64_t memory_bytes);
 
 /* Everything up to the point of no return, without one write: what `dfota verify` does. `memory` holds
  * dfota_updater_memory() bytes. 0 means dfota_updater_run would go on to write, or that all is new

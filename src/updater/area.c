@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where ring and stash lie in the area behind the journal; and the stash.
+ * The stash in the area.
  *
- * Both hold data only, no headers: the journal says when they are valid, the digest of what is
- * decoded from them says whether they still are. No block of the area is shared by ring and stash,
- * or by two stash blocks, so a torn write harms nothing that an earlier record speaks of.
+ * It holds data only, no headers: the journal says when they are valid, the digest of what is
+ * decoded from them says whether they still are. What a step stashes shares no block of the area
+ * with anything else, so a torn write harms nothing that an earlier record speaks of.
  */
 #include "engine.h"
 
@@ -12,70 +12,12 @@
 
 _Static_assert(2 * STASH_BLOCK <= UPDATER_IO_BYTES, "two stash blocks fit the buffer");
 
-/* Most units that a step of the delta stages. */
-static int staged_units(const struct dfota_delta *delta, uint32_t *ret_units)
-{
-	struct dfota_delta_cursor cursor;
-	struct dfota_delta_step step;
-	uint64_t chunk_at;
-	uint32_t most = 0;
-	int error;
-
-	dfota_delta_rewind(&cursor, delta);
-	while (!(error = dfota_delta_next(&cursor, &step, &chunk_at)))
-		if (step.kind == DFOTA_STEP_REDO && updater_changed_count(&step) > most)
-			most = updater_changed_count(&step);
-	*ret_units = most;
-	return error == DFOTA_E_NOT_FOUND ? 0 : error;
-}
-
-int updater_layout(struct dfota_package *package, const struct dfota_flash_geometry *area,
-		   struct layout *ret_layout)
-{
-	const struct dfota_manifest *manifest = dfota_package_manifest(package);
-	struct dfota_flash flash = { .geometry = *area };
-	struct layout layout = {
-		.ring_at = dfota_record_store_bytes(&flash),
-		.stash_stride = (uint32_t)updater_round_up(STASH_BLOCK, area->erase_bytes),
-	};
-	uint64_t ring = 0, stash = 0;
-
-	for (uint32_t i = 0; i < manifest->partition_count; i++) {
-		struct dfota_delta delta;
-		uint64_t bytes;
-		uint32_t units;
-		int error = dfota_package_delta(package, i, &delta);
-
-		if (!error)
-			error = staged_units(&delta, &units);
-		if (error)
-			return error;
-		bytes = units * updater_round_up(delta.header.unit_bytes, area->erase_bytes);
-		if (ring < bytes)
-			ring = bytes;
-		bytes =
-		    dfota_ceil_div64(delta.header.stash_bytes, STASH_BLOCK) * layout.stash_stride;
-		if (stash < bytes)
-			stash = bytes;
-	}
-	layout.stash_at = layout.ring_at + updater_round_up(ring, layout.stash_stride);
-	layout.bytes = layout.stash_at + stash;
-	*ret_layout = layout;
-	return 0;
-}
-
-uint64_t dfota_updater_area(struct dfota_package *package, const struct dfota_flash_geometry *area)
-{
-	struct layout layout;
-
-	return updater_layout(package, area, &layout) ? 0 : layout.bytes;
-}
-
 static uint64_t stash_at(const struct engine *e, uint32_t stash_offset)
 {
-	return e->layout.stash_at +
-	       (uint64_t)(stash_offset / STASH_BLOCK) * e->layout.stash_stride +
-	       stash_offset % STASH_BLOCK;
+	uint32_t block = stash_offset / STASH_BLOCK, shared = e->part.stash.shared;
+
+	return e->layout.stash_at + (uint64_t)(block / shared) * e->layout.stash_stride +
+	       block % shared * STASH_BLOCK + stash_offset % STASH_BLOCK;
 }
 
 /* Bytes from `stash_offset` to the end of its block, at most `bytes`. */
@@ -99,36 +41,68 @@ int updater_stash_read(struct engine *e, uint32_t stash_offset, uint8_t *out, si
 	return 0;
 }
 
-/* Writes the stash block that stands in the first part of the buffer. */
-static int block_write(struct engine *e, uint32_t block)
+/* Stash blocks that share a block of the area, gathered to be written at once: it is erased, or replaced, as a whole. */
+struct gathering {
+	uint8_t *bytes;
+	uint32_t first, count; /* stash blocks; count 0: none */
+};
+
+static int gathering_write(struct engine *e, struct gathering *gathering)
 {
+	size_t bytes = (size_t)gathering->count * STASH_BLOCK;
+	uint64_t at = stash_at(e, gathering->first * STASH_BLOCK);
+
+	if (bytes == 0)
+		return 0;
+	gathering->count = 0;
 	e->report->writes++;
-	e->report->stash_bytes += STASH_BLOCK;
+	e->report->stash_bytes += bytes;
 	return updater_fail(e, DFOTA_WHERE_STASH,
-			    dfota_flash_replace(e->config->area, stash_at(e, block * STASH_BLOCK),
-						e->io, STASH_BLOCK));
+			    dfota_flash_replace(e->config->area, at, gathering->bytes, bytes));
 }
 
-/* Copies come in ascending order of their place and share blocks only with each other. */
+/* The place of stash block `block`, which is the newest or the one behind it. */
+static int gathering_block(struct engine *e, struct gathering *gathering, uint32_t block,
+			   uint8_t **ret_bytes)
+{
+	bool known = gathering->count > 0 && block == gathering->first + gathering->count - 1;
+	int error = 0;
+
+	if (!known && block % e->part.stash.shared == 0)
+		error = gathering_write(e, gathering);
+	if (error)
+		return error;
+	if (gathering->count == 0)
+		gathering->first = block;
+	/* A step's blocks come one behind the other, and the first begins a block of the area. */
+	if (!known && (block != gathering->first + gathering->count ||
+		       gathering->count == e->part.stash.shared))
+		return updater_fail(e, DFOTA_WHERE_PACKAGE, DFOTA_E_CORRUPT);
+	*ret_bytes = gathering->bytes + (size_t)(block - gathering->first) * STASH_BLOCK;
+	if (!known) {
+		memset(*ret_bytes, 0, STASH_BLOCK);
+		gathering->count++;
+	}
+	return 0;
+}
+
+/* Copies come in ascending order of their place. The segment has not been decoded yet: it lends its memory. */
 static int copies_write(struct engine *e)
 {
+	bool much = e->part.stash.shared * STASH_BLOCK > UPDATER_IO_BYTES;
+	struct gathering gathering = { .bytes = much ? e->part.segment : e->io };
 	struct dfota_delta_copy copy;
-	uint32_t block = UINT32_MAX;
 	int error;
 
 	while (!(error = updater_partition_copy(e, &copy))) {
 		while (copy.bytes > 0) {
 			size_t n = in_block(copy.stash_offset, copy.bytes);
+			uint8_t *bytes = NULL;
 
-			if (block != copy.stash_offset / STASH_BLOCK) {
-				error = block != UINT32_MAX ? block_write(e, block) : 0;
-				if (error)
-					return error;
-				block = copy.stash_offset / STASH_BLOCK;
-				memset(e->io, 0, STASH_BLOCK);
-			}
-			error = updater_old_read(e, copy.old_offset,
-						 e->io + copy.stash_offset % STASH_BLOCK, n);
+			error = gathering_block(e, &gathering, copy.stash_offset / STASH_BLOCK, &bytes);
+			if (!error)
+				error = updater_old_read(e, copy.old_offset,
+							 bytes + copy.stash_offset % STASH_BLOCK, n);
 			if (error)
 				return error;
 			copy.old_offset += n;
@@ -136,9 +110,7 @@ static int copies_write(struct engine *e)
 			copy.bytes -= (uint32_t)n;
 		}
 	}
-	if (error != DFOTA_E_NOT_FOUND)
-		return error;
-	return block != UINT32_MAX ? block_write(e, block) : 0;
+	return error == DFOTA_E_NOT_FOUND ? gathering_write(e, &gathering) : error;
 }
 
 /* Reads one copy back and compares it with the flash that it was made from. */

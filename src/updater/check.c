@@ -87,7 +87,9 @@ static int geometries_check(struct engine *e)
 
 static int room_check(struct engine *e)
 {
-	int error = updater_layout(e->config->package, &e->config->area->geometry, &e->layout);
+	int error = updater_layout(e->config->package, &e->config->area->geometry, e->memory,
+				   e->report->memory_bytes - UPDATER_ALIGN - UPDATER_ENGINE_MAX,
+				   &e->layout);
 
 	if (error)
 		return updater_fail(e, DFOTA_WHERE_PACKAGE, error);

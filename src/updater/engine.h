@@ -4,7 +4,7 @@
  * memory.
  *
  * Files: journal.c says where we are; partition.c walks one delta and knows which old bytes are
- * left; area.c keeps the stash, ring.c the ring, recipe.c and sources.c what may stand in it;
+ * left; layout.c places ring and stash, area.c keeps the stash, ring.c the ring, recipe.c and sources.c what may stand in it;
  * prove.c compares flash with digests; check.c does all that comes before the first write, and
  * after a restart; step.c does one step; updater.c puts them together.
  */
@@ -18,6 +18,7 @@
 #define UPDATER_IO_BYTES 16384u
 #define UPDATER_ENGINE_MAX                                                                         \
 	40960u /* bytes of struct engine, the same on every CPU: stands in manifests */
+#define UPDATER_ALIGN	    16u   /* of the work memory's parts */
 #define UPDATER_PAD_BYTES   4096u /* behind the segment, for the padding of its last page */
 #define UPDATER_MAPS_MAX    880u  /* bytes of all partitions' maps in a record */
 #define UPDATER_READS_MAX   1024u
@@ -42,7 +43,7 @@ struct updater_reads {
 /* A copy in the stash that this step or a later one reads. */
 struct live_copy {
 	uint64_t old_offset;
-	uint32_t bytes, stash_offset;
+	uint32_t bytes, stash_offset; /* as the stash map has it */
 	uint32_t owner, last_reader; /* steps */
 };
 
@@ -56,7 +57,14 @@ struct journal {
 
 struct layout {
 	uint64_t ring_at, stash_at, bytes;
-	uint32_t stash_stride; /* bytes of the area that one stash block takes */
+	uint32_t stash_stride; /* a block of the area, or a stash block if that is larger */
+};
+
+/* Where a partition's stash blocks lie: the package's own order, or packed step by step. */
+struct stash_map {
+	uint32_t shared;  /* stash blocks in a block of the area; 1: block i lies in the i-th */
+	uint32_t *places; /* of each step: number of its first stash block; only when shared */
+	uint32_t step, block, place; /* of the copy before: its step + 1, its last block and where that lies */
 };
 
 /* Bytes of the delta, seen from 0. */
@@ -77,6 +85,7 @@ struct partition {
 	uint8_t *gone;		  /* bit per unit: old bytes are overwritten, or about to be */
 	struct live_copy *copies; /* sorted by old_offset */
 	uint32_t copy_count;
+	struct stash_map stash;
 	/* step */
 	struct dfota_delta_step step;
 	uint32_t step_index;
@@ -200,11 +209,24 @@ int updater_old_read(struct engine *e, uint64_t offset, uint8_t *out,
 /* Decodes the step's chunk into `segment` and compares both digests. */
 int updater_partition_decode(struct engine *e) DFOTA_MUST_CHECK;
 
+/* ---- layout.c ----------------------------------------------------------------------------- */
+
+/* Where ring and stash lie on an area of this geometry. `scratch`: updater_stash_scratch bytes of each delta. */
+int updater_layout(struct dfota_package *package, const struct dfota_flash_geometry *area,
+		   void *scratch, uint64_t scratch_bytes,
+		   struct layout *ret_layout) DFOTA_MUST_CHECK;
+/* Where the steps' stash blocks lie on an area with such blocks: how many share one, and how many blocks it takes in all. `places`
+ * has room for each step, or is NULL; `busy_until` for updater_stash_scratch bytes.
+ */
+int updater_stash_plan(const struct dfota_delta *delta, uint32_t erase_bytes, uint32_t *busy_until,
+		       uint32_t *places, uint32_t *ret_shared,
+		       uint32_t *ret_blocks) DFOTA_MUST_CHECK;
+size_t updater_stash_scratch(const struct dfota_delta_header *header);
+/* From the package's place of a copy to where it lies. All copies of a step, in their order. */
+void updater_stash_translate(struct stash_map *map, uint32_t step, struct dfota_delta_copy *copy);
+
 /* ---- area.c ------------------------------------------------------------------------------- */
 
-/* Where ring and stash lie on an area of this geometry. */
-int updater_layout(struct dfota_package *package, const struct dfota_flash_geometry *area,
-		   struct layout *ret_layout) DFOTA_MUST_CHECK;
 /* Makes the step's stash copies, durably. */
 int updater_stash_make(struct engine *e) DFOTA_MUST_CHECK;
 int updater_stash_read(struct engine *e, uint32_t stash_offset, uint8_t *out,

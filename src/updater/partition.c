@@ -9,11 +9,9 @@
  */
 #include "engine.h"
 
-#define ALIGN 16u
-
 static size_t aligned(uint64_t bytes)
 {
-	return (size_t)updater_round_up(bytes, ALIGN);
+	return (size_t)updater_round_up(bytes, UPDATER_ALIGN);
 }
 
 static struct dfota_codec_image image_of(const struct dfota_delta_header *header)
@@ -53,8 +51,9 @@ uint64_t dfota_updater_partition_memory(const struct dfota_delta_header *header)
 
 	if (scratch == 0 || header->unit_bytes == 0)
 		return 0;
-	return ALIGN + UPDATER_ENGINE_MAX + aligned(header->segment_bytes + UPDATER_PAD_BYTES) +
+	return UPDATER_ALIGN + UPDATER_ENGINE_MAX + aligned(header->segment_bytes + UPDATER_PAD_BYTES) +
 	       aligned((uint64_t)header->live_copies * sizeof(struct live_copy)) +
+	       aligned((uint64_t)header->step_count * sizeof(uint32_t)) +
 	       aligned(gone_bytes(header)) + aligned(scratch);
 }
 
@@ -75,6 +74,7 @@ int updater_partition_open(struct engine *e, uint32_t index)
 	struct dfota_source source = { window_read, &prelude };
 	struct dfota_codec_image image;
 	uint8_t *scratch;
+	uint32_t blocks;
 	size_t bytes;
 	int error;
 
@@ -89,13 +89,19 @@ int updater_partition_open(struct engine *e, uint32_t index)
 		return updater_fail(e, DFOTA_WHERE_PACKAGE, error);
 	p->segment = e->memory;
 	p->copies = (void *)(p->segment + aligned(header->segment_bytes + UPDATER_PAD_BYTES));
-	p->gone = (uint8_t *)p->copies +
-		  aligned((uint64_t)header->live_copies * sizeof(struct live_copy));
+	p->stash = (struct stash_map){
+		.places = (void *)((uint8_t *)p->copies +
+				   aligned((uint64_t)header->live_copies * sizeof(struct live_copy)))
+	};
+	p->gone = (uint8_t *)p->stash.places + aligned((uint64_t)header->step_count * sizeof(uint32_t));
 	scratch = p->gone + aligned(gone_bytes(header));
 	memset(p->segment + header->segment_bytes, 0, UPDATER_PAD_BYTES);
 	memset(p->gone, 0, gone_bytes(header));
 	bytes = scratch_bytes(header);
 	error = dfota_delta_check(&p->delta, scratch, bytes);
+	if (!error)
+		error = updater_stash_plan(&p->delta, e->config->area->geometry.erase_bytes,
+					   (void *)scratch, p->stash.places, &p->stash.shared, &blocks);
 	if (error)
 		return updater_fail(e, DFOTA_WHERE_PACKAGE, error);
 	image = image_of(header);
@@ -155,6 +161,7 @@ int updater_partition_copy(struct engine *e, struct dfota_delta_copy *ret_copy)
 		error = DFOTA_E_CORRUPT;
 	if (error)
 		return updater_fail(e, DFOTA_WHERE_PACKAGE, error);
+	updater_stash_translate(&p->stash, p->step_index, ret_copy);
 	copy_insert(p, &(struct live_copy){
 			   .old_offset = ret_copy->old_offset,
 			   .bytes = ret_copy->bytes,

@@ -4,8 +4,6 @@
  */
 #include "engine.h"
 
-#define ALIGN 16u
-
 /* Bytes read back against bytes written, for percent. */
 #define STEP_WEIGHT 8u
 
@@ -80,7 +78,7 @@ static uint64_t bytes_of(const struct engine *e, uint64_t old_weight, uint64_t n
 uint64_t dfota_updater_memory(struct dfota_package *package)
 {
 	const struct dfota_manifest *manifest = dfota_package_manifest(package);
-	uint64_t most = ALIGN + UPDATER_ENGINE_MAX;
+	uint64_t most = UPDATER_ALIGN + UPDATER_ENGINE_MAX;
 
 	for (uint32_t i = 0; i < manifest->partition_count; i++) {
 		struct dfota_delta delta;
@@ -109,9 +107,9 @@ static int engine_open(struct engine **ret_engine, const struct dfota_updater_co
 		report->where = DFOTA_WHERE_PACKAGE;
 		return DFOTA_E_CORRUPT;
 	}
-	if (memory_bytes < ALIGN + UPDATER_ENGINE_MAX)
+	if (memory_bytes < UPDATER_ALIGN + UPDATER_ENGINE_MAX)
 		return DFOTA_E_MEMORY;
-	e = (void *)((uint8_t *)memory + (-(uintptr_t)memory & (ALIGN - 1)));
+	e = (void *)((uint8_t *)memory + (-(uintptr_t)memory & (UPDATER_ALIGN - 1)));
 	memset(e, 0, sizeof(*e));
 	e->config = config;
 	e->manifest = dfota_package_manifest(config->package);

@@ -4,11 +4,12 @@
  */
 #include "rig.h"
 
+#include "../../src/updater/engine.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #define AREA_BLOCK	4096u
-#define RING_AT		(3u * AREA_BLOCK)
 #define RECORD_PHASE_AT 25u /* in a journal's page: src/updater/record.c and journal.c */
 
 const char *const site_names[SITE_COUNT] = {
@@ -64,7 +65,7 @@ static enum site site_of(struct rig *rig, const struct sim_flash *flash, enum si
 		return area ? SITE_AREA_ERASE : SITE_UNIT_ERASE;
 	if (!area)
 		return SITE_UNIT_WRITE;
-	if (offset < RING_AT)
+	if (offset < rig->ring_at)
 		return record_site(rig, data);
 	return offset >= rig->stash_at ? SITE_STASH : SITE_RING;
 }
@@ -130,16 +131,15 @@ static void flash_init(struct rig *rig, struct sim_flash *flash, const char *nam
 
 static void area_init(struct rig *rig)
 {
-	const struct dfota_manifest *manifest = dfota_package_manifest(rig->package);
-	struct dfota_flash_geometry geometry = geometry_of(rig->upgrade->medium, AREA_BLOCK, 0);
-	uint64_t bytes = dfota_updater_area(rig->package, &geometry), stash = 0;
+	uint32_t block = rig->upgrade->shape->area_block ? rig->upgrade->shape->area_block : AREA_BLOCK;
+	struct dfota_flash_geometry geometry = geometry_of(rig->upgrade->medium, block, 0);
+	struct layout layout;
 
-	MUST(bytes >= RING_AT);
-	for (uint32_t i = 0; i < manifest->partition_count; i++)
-		if (stash < manifest->partitions[i].stash_bytes)
-			stash = manifest->partitions[i].stash_bytes;
-	rig->stash_at = bytes - dfota_ceil_div64(stash, AREA_BLOCK) * AREA_BLOCK;
-	flash_init(rig, &rig->area, "area", AREA_BLOCK, bytes);
+	MUST(updater_layout(rig->package, &geometry, rig->memory, rig->memory_bytes, &layout) == 0);
+	MUST(layout.bytes == dfota_updater_area(rig->package, &geometry, rig->memory, rig->memory_bytes));
+	rig->ring_at = layout.ring_at;
+	rig->stash_at = layout.stash_at;
+	flash_init(rig, &rig->area, "area", block, layout.bytes);
 }
 
 static void partition_init(struct rig *rig, uint32_t i)
@@ -168,12 +168,12 @@ void rig_init(struct rig *rig, const struct upgrade *upgrade, const char *folder
 	rig->power.watch = on_operation;
 	rig->power.watch_context = rig;
 	rig_reopen(rig, upgrade->path);
-	area_init(rig);
-	for (uint32_t i = 0; i < upgrade->count; i++)
-		partition_init(rig, i);
 	rig->memory_bytes = dfota_updater_memory(rig->package);
 	rig->memory = malloc(rig->memory_bytes);
 	MUST(rig->memory && rig->memory_bytes);
+	area_init(rig);
+	for (uint32_t i = 0; i < upgrade->count; i++)
+		partition_init(rig, i);
 	rig->config = (struct dfota_updater_config){
 		.partitions = rig->rows,
 		.partition_count = upgrade->count,

@@ -67,7 +67,7 @@ struct rig {
 	uint64_t memory_bytes, garbage;
 	int percent;
 	bool percent_fell;
-	uint64_t stash_at; /* in the area; what lies between journal and it is the ring */
+	uint64_t ring_at, stash_at; /* in the area, behind the journal */
 	/* the operations of the last boot */
 	uint32_t records;
 	struct operation *trace;

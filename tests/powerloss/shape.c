@@ -28,6 +28,7 @@ const struct shape shapes[] = {
 	{ "units", "DRSU", 512, 4, { { "system", "^=~^bcda====dcba*~<>", 20, 9, 9, ORDER_UP } } },
 	{ "ahead", "RC", 512, 4, { { "system", ">>>^>>=>>>>", 12, 30, 11, ORDER_UP } } },
 	{ "behind", "RC", 512, 8, { { "system", "<<^<<~<<<<<<<*", 13, 0, 70, ORDER_DOWN } } },
+	{ "wide", "DRS", 2048, 8, { { "system", "ijklmnopabcdefg~", 16, 0, 0, ORDER_UP } }, SPOIL_NOTHING, 16384 },
 	{ "single", "R", 512, 1, { { "tz", "^", 1, 0, 0, ORDER_UP } } },
 	{ "born",
 	  "D",
@@ -615,4 +616,5 @@ void shape_by_chance(struct shape *shape, char text[SHAPE_PARTITIONS_MAX][64], u
 			.order = (enum shape_order)(sim_random(&random) % 3),
 		};
 	}
+	shape->area_block = 4096u << sim_random(&random) % 3;
 }

@@ -46,6 +46,7 @@ struct shape {
 	uint32_t unit_bytes, segment_units;
 	struct shape_plan plans[SHAPE_PARTITIONS_MAX];
 	enum shape_spoil spoil;
+	uint32_t area_block; /* erase block of an area on NAND or UBI; 0: 4 KiB, a stash block */
 };
 
 /* A shape with its images and package. */

@@ -176,7 +176,8 @@ static void space(struct bench *bench)
 {
 	struct rig *rig = &bench->rig;
 	struct dfota_flash_geometry *area = &rig->area.flash.geometry;
-	uint64_t need = dfota_updater_area(rig->package, area), memory = rig->memory_bytes;
+	uint64_t need = dfota_updater_area(rig->package, area, rig->memory, rig->memory_bytes);
+	uint64_t memory = rig->memory_bytes;
 
 	for (uint64_t less = 1; less < 3 * 4096; less = less * 4 + 3) {
 		if (bench->upgrade.medium == MEDIUM_FILE)
@@ -415,9 +416,32 @@ static void a_bit_flipped_in_the_area(void **state)
 	}
 }
 
+/* Four stash blocks of one step in one block of the area, where that is as large; else each has its own. */
+static void stash_blocks_of_a_step_share_a_block(void **state)
+{
+	static const struct {
+		uint32_t area_block, blocks;
+	} rows[] = { { 4096, 4 }, { 8192, 2 }, { 12288, 2 }, { 16384, 1 }, { 131072, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct shape shape = *shape_named("wide");
+		struct bench bench;
+		uint64_t stash;
+
+		shape.area_block = rows[i].area_block;
+		bench_open(&bench, &shape, MEDIUM_NAND, 7);
+		stash = bench.rig.area.flash.geometry.size_bytes - bench.rig.stash_at;
+		assert_int_equal(stash, (uint64_t)rows[i].blocks * rows[i].area_block);
+		assert_int_equal(rig_boot(&bench.rig), 0);
+		bench_close(&bench);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stash_blocks_of_a_step_share_a_block),
 		cmocka_unit_test(wrong_versions_are_505),
 		cmocka_unit_test(other_contents_are_510),
 		cmocka_unit_test(too_little_space_or_memory_is_511),

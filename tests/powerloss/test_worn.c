@@ -121,7 +121,7 @@ static void devices_make(struct bench *bench)
 						 .erase_bytes = AREA_BLOCK,
 						 .erased_value = 0xff,
 						 .flags = DFOTA_FLASH_NEEDS_ERASE };
-	uint64_t area = dfota_updater_area(bench->package, &geometry) / AREA_BLOCK;
+	uint64_t area = dfota_updater_area(bench->package, &geometry, bench->memory, bench->memory_bytes) / AREA_BLOCK;
 
 	sim_kernel_clear();
 	bench->devices[0] = nand(paths[0], AREA_BLOCK, area + SPARE);

@@ -191,8 +191,6 @@ class UbiAtomic(Ubi):
     cuts = 60
     pack = ["--atomic"]
     stay = ("system", "boot") # so that many steps read the block that they change
-    nand_parts = (("ubi", 160),)
-    area_blocks = 96 # a block of the area for each 4 KiB of stash
 
 
 BACKENDS = {backend.name: backend for backend in (File, Block, Mtd, Ubi, UbiAtomic)}
