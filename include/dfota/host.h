@@ -50,6 +50,9 @@ struct dfota_host_tap {
  */
 int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t timeout_ms,
 		    const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
+/* The same at another speed (dfota_port_baud_ok; 0: 115200), with RTS/CTS or without. */
+int dfota_port_open_serial(struct dfota_port **ret_port, const char *path, uint32_t baud, bool flow,
+			   uint32_t timeout_ms, const struct dfota_host_stop *stop) DFOTA_MUST_CHECK;
 void dfota_port_close(struct dfota_port *port); /* NULL allowed */
 
 /* From now on; what is told first is OPENED. `tap` is copied. */

@@ -45,6 +45,9 @@ bool cli_bytes(const char *text, uint64_t *ret_bytes);
 /* Seconds, "90" or "0.5", as milliseconds: more than 0, at most a day. False on anything else. */
 bool cli_seconds(const char *text, uint32_t *ret_ms);
 
+/* A speed that serial ports may have. */
+bool cli_baud(const char *text, uint32_t *ret_baud);
+
 /* "12.3 MiB"; the buffer is the caller's, at least 16 bytes; returns it. */
 const char *cli_size(uint64_t bytes, char *buffer);
 

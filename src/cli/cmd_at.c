@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "replay.h"
@@ -69,6 +70,11 @@ static int fail(const char *name, const char *port, int error)
 		cli_error(name, "%s is not a serial port or pseudo terminal", port);
 		return CLI_USAGE;
 	case DFOTA_E_IO:
+		if (access(port, R_OK | W_OK) && errno == EACCES) {
+			cli_error(name, "you may not open %s: join the group that owns it (ls -l %s), or be root", port,
+				  port);
+			return CLI_FAILED;
+		}
 		cli_error(name, "%s could not be used, or went away: the module may be rebooting",
 			  port);
 		return CLI_FAILED;
@@ -115,12 +121,19 @@ static bool commands_ok(const char *name, char **commands)
 	return true;
 }
 
-/* The first command with an URL in it, for its password. */
-static const char *url_of(char **commands)
+static bool log_open(struct wirelog *log, const char *name, const char *path, char **commands)
 {
-	while (*commands && !strstr(*commands, "://"))
-		commands++;
-	return *commands;
+	if (!wirelog_open(log, path)) {
+		cli_error(name, "%s: %s; nothing was sent", path, strerror(errno));
+		return false;
+	}
+	for (; *commands; commands++) {
+		if (!wirelog_hide(log, *commands)) {
+			cli_error(name, "too many passwords to keep out of a log; nothing was sent");
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool stopped(void)
@@ -130,7 +143,7 @@ static bool stopped(void)
 
 int cmd_at(int argc, char **argv)
 {
-	enum { LOG = 256, REPLAY, LINK, SPEED };
+	enum { LOG = 256, REPLAY, LINK, SPEED, BAUD, FLOW };
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -139,6 +152,8 @@ int cmd_at(int argc, char **argv)
 		{ "replay", required_argument, NULL, REPLAY },
 		{ "link", required_argument, NULL, LINK },
 		{ "speed", required_argument, NULL, SPEED },
+		{ "baud", required_argument, NULL, BAUD },
+		{ "flow", no_argument, NULL, FLOW },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -149,10 +164,10 @@ int cmd_at(int argc, char **argv)
 	struct wirelog log = { 0 };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 	struct dfota_host_stop stop = { .asked = stop_asked };
-	uint32_t timeout_ms = 5000, listen_ms = 0;
+	uint32_t timeout_ms = 5000, listen_ms = 0, baud = 0;
 	struct dfota_port *port = NULL;
 	const char *path = NULL;
-	bool good = true;
+	bool good = true, flow = false;
 	int error, option;
 
 	optind = 1;
@@ -180,13 +195,19 @@ int cmd_at(int argc, char **argv)
 			good = cli_bytes(optarg, &replay.speed) && replay.speed > 0 &&
 			       replay.speed <= 1000;
 			break;
+		case BAUD:
+			good = cli_baud(optarg, &baud);
+			break;
+		case FLOW:
+			flow = true;
+			break;
 		case 'h':
 			return cli_help(argv[0]);
 		default:
 			return cli_usage(argv[0], "see the usage");
 		}
 		if (!good)
-			return cli_usage(argv[0], "\"%s\" is no time in seconds, or no speed",
+			return cli_usage(argv[0], "\"%s\" is not what this option takes (seconds, a speed)",
 					 optarg);
 	}
 	(void)sigaction(SIGINT, &action, NULL);
@@ -200,12 +221,11 @@ int cmd_at(int argc, char **argv)
 		return cli_usage(argv[0], "give --port and at least one command");
 	if (!commands_ok(argv[0], argv + optind))
 		return CLI_USAGE;
-	if (log_path && !wirelog_open(&log, log_path, url_of(argv + optind))) {
-		cli_error(argv[0], "%s: %s; nothing was sent", log_path, strerror(errno));
+	if (log_path && !log_open(&log, argv[0], log_path, argv + optind)) {
 		(void)wirelog_close(&log);
 		return CLI_FAILED;
 	}
-	error = dfota_port_open(&port, path, OPEN_MS, &stop);
+	error = dfota_port_open_serial(&port, path, baud, flow, OPEN_MS, &stop);
 	if (!error && log_path)
 		dfota_port_tap(port, &log.tap);
 	if (!error)

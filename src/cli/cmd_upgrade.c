@@ -178,17 +178,6 @@ enum {
 	NO_INHIBIT
 };
 
-static bool take_baud(const char *text, uint32_t *ret_baud)
-{
-	uint64_t baud;
-
-	if (!cli_bytes(text, &baud) || baud > UINT32_MAX || !baud ||
-	    !dfota_port_baud_ok((uint32_t)baud))
-		return false;
-	*ret_baud = (uint32_t)baud;
-	return true;
-}
-
 static bool take_option(struct options *o, int option, const char *argument)
 {
 	struct dfota_upgrade *upgrade = &o->upgrade;
@@ -227,7 +216,7 @@ static bool take_option(struct options *o, int option, const char *argument)
 		o->log = argument;
 		return true;
 	case BAUD:
-		return take_baud(argument, &upgrade->baud);
+		return cli_baud(argument, &upgrade->baud);
 	case FLOW:
 		upgrade->flow = true;
 		return true;
@@ -273,16 +262,32 @@ static int take_options(struct options *o, int argc, char **argv)
 			return cli_help(argv[0]);
 		if (option == '?')
 			return cli_usage(argv[0], "see the usage");
-		if (!take_option(o, option, optarg))
-			return cli_usage(
-			    argv[0],
-			    "\"%s\" is not what this option takes (seconds, USB ids, a "
-			    "speed, a number), or is a second source",
-			    optarg);
+		if (take_option(o, option, optarg))
+			continue;
+		/* An URL may hold a password: it is not said again. */
+		if (option == FILE_ || option == URL || option == UFS)
+			return cli_usage(argv[0], "give one of --file, --url and --ufs, once");
+		return cli_usage(argv[0],
+				 "\"%s\" is not what this option takes (seconds, USB ids, a "
+				 "speed, a number)",
+				 optarg);
 	}
 	if (optind != argc || !o->upgrade.target)
 		return cli_usage(argv[0], "give one of --file, --url and --ufs, and a module");
 	return choose_check(&o->choose, argv[0]) ? -1 : CLI_USAGE;
+}
+
+static int log_fails(const struct options *o, const char *name)
+{
+	const char *why = strerror(errno);
+
+	if (o->json)
+		events_put(json_pack("{s:s,s:i,s:s,s:i,s:s+}", "event", "result", "code", -1, "error",
+				     dfota_error_name(DFOTA_E_IO), "exit", CLI_FAILED, "message",
+				     "the log cannot be written, nothing was sent: ", why));
+	else
+		cli_error(name, "%s: %s; nothing was sent", o->log, why);
+	return CLI_FAILED;
 }
 
 static int run_single(struct options *o, const char *name, const struct chosen *module)
@@ -291,12 +296,10 @@ static int run_single(struct options *o, const char *name, const struct chosen *
 	struct dfota_upgrade_result result;
 	struct wirelog log = { 0 };
 
-	if (o->log &&
-	    !wirelog_open(&log, o->log,
-			  o->upgrade.source == DFOTA_UPGRADE_URL ? o->upgrade.target : NULL)) {
-		cli_error(name, "%s: %s; nothing was sent", o->log, strerror(errno));
+	if (o->log && (!wirelog_open(&log, o->log) ||
+		       !wirelog_hide(&log, o->upgrade.source == DFOTA_UPGRADE_URL ? o->upgrade.target : NULL))) {
 		(void)wirelog_close(&log);
-		return CLI_FAILED;
+		return log_fails(o, name);
 	}
 	o->upgrade.tap = log.tap;
 	o->upgrade.port = module->port;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "dfota/host.h"
 
 struct command {
 	const char *name;
@@ -109,6 +110,8 @@ static const struct command commands[] = {
 	  "  -p, --port PORT        AT port\n"
 	  "  -t, --timeout S        for each answer (5)\n"
 	  "  -l, --listen S         then print what comes by itself until S seconds are silent\n"
+	  "      --baud N           speed of a serial port (115200)\n"
+	  "      --flow             RTS/CTS on it\n"
 	  "      --log FILE         write every byte of the port with its time, without passwords\n"
 	  "      --replay LOG       play the module of such a log to a host\n"
 	  "      --link LINK        where the host finds its port\n"
@@ -187,6 +190,17 @@ bool cli_bytes(const char *text, uint64_t *ret_bytes)
 	if (*end || value > UINT64_MAX >> shift)
 		return false;
 	*ret_bytes = value << shift;
+	return true;
+}
+
+bool cli_baud(const char *text, uint32_t *ret_baud)
+{
+	uint64_t baud;
+
+	if (!cli_bytes(text, &baud) || baud > UINT32_MAX || !baud ||
+	    !dfota_port_baud_ok((uint32_t)baud))
+		return false;
+	*ret_baud = (uint32_t)baud;
 	return true;
 }
 

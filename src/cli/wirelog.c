@@ -19,23 +19,36 @@ static uint64_t clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void secret_take(struct wirelog *log, const char *url)
+/* The password in front of a host that `from` begins with, as the module divides it: a slash is the first thing behind the host. */
+static bool secret_take(struct wirelog *log, const char *from)
 {
-	const char *from = url ? strstr(url, "://") : NULL, *end, *at, *colon;
+	const char *end = from + strcspn(from, "/"), *at, *colon;
 	size_t bytes;
 
-	if (!from)
-		return;
-	from += 3;
-	end = from + strcspn(from, "/?#");
 	at = memrchr(from, '@', (size_t)(end - from));
 	colon = at ? memchr(from, ':', (size_t)(at - from)) : NULL;
-	if (!colon)
-		return;
+	if (!colon || colon + 1 == at)
+		return true;
 	bytes = (size_t)(at - colon - 1);
-	if (bytes > WIRELOG_SECRET_MAX)
-		bytes = WIRELOG_SECRET_MAX; /* the rest is worth nothing without its beginning */
-	memcpy(log->secret, colon + 1, bytes);
+	if (log->secret_count == WIRELOG_SECRETS || bytes > WIRELOG_SECRET_MAX) {
+		errno = E2BIG;
+		return false;
+	}
+	memcpy(log->secrets[log->secret_count], colon + 1, bytes);
+	log->secrets[log->secret_count++][bytes] = '\0';
+	return true;
+}
+
+bool wirelog_hide(struct wirelog *log, const char *text)
+{
+	const char *from = text ? strstr(text, "://") : NULL;
+	bool good = true;
+
+	for (; from && good; from = strstr(from, "://")) {
+		from += 3;
+		good = secret_take(log, from);
+	}
+	return good;
 }
 
 static void line_begin(struct wirelog *log, const char *what)
@@ -67,22 +80,44 @@ static void byte_put(FILE *file, char byte)
 		fprintf(file, "\\x%02x", c);
 }
 
-/* Longest end of the held bytes that begins the secret stays held; what is before it is written. */
-static void held_settle(struct wirelog *log, struct wirelog_held *held)
+/* Writes all of the held bytes but the last `keep`. */
+static void held_put(struct wirelog *log, struct wirelog_held *held, size_t keep)
 {
-	size_t bytes = strlen(log->secret), keep = held->count;
-
-	if (held->count == bytes && memcmp(held->bytes, log->secret, bytes) == 0) {
-		fputs(WIRELOG_HIDDEN, log->file);
-		held->count = 0;
-		return;
-	}
-	while (keep > 0 && memcmp(held->bytes + held->count - keep, log->secret, keep) != 0)
-		keep--;
 	for (size_t i = 0; i < held->count - keep; i++)
 		byte_put(log->file, held->bytes[i]);
 	memmove(held->bytes, held->bytes + held->count - keep, keep);
 	held->count = keep;
+}
+
+/* So many bytes at the end of the held ones begin this secret; all of it when it ends there. */
+static size_t held_begins(const struct wirelog_held *held, const char *secret)
+{
+	size_t keep = strlen(secret);
+
+	if (keep > held->count)
+		keep = held->count;
+	while (keep > 0 && memcmp(held->bytes + held->count - keep, secret, keep) != 0)
+		keep--;
+	return keep;
+}
+
+/* Longest end of the held bytes that begins a secret stays held; what is before it is written. */
+static void held_settle(struct wirelog *log, struct wirelog_held *held)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < log->secret_count; i++) {
+		size_t keep = held_begins(held, log->secrets[i]);
+
+		if (keep == strlen(log->secrets[i])) {
+			held_put(log, held, keep);
+			fputs(WIRELOG_HIDDEN, log->file);
+			held->count = 0;
+			return;
+		}
+		most = keep > most ? keep : most;
+	}
+	held_put(log, held, most);
 }
 
 static void held_release(struct wirelog *log, unsigned int side)
@@ -104,7 +139,7 @@ static void bytes_log(struct wirelog *log, unsigned int side, const char *data, 
 
 	line_begin(log, side ? "< " : "> ");
 	for (size_t i = 0; i < bytes; i++) {
-		if (!log->secret[0]) {
+		if (!log->secret_count) {
 			byte_put(log->file, data[i]);
 			continue;
 		}
@@ -130,7 +165,7 @@ static void on_tap(void *context, enum dfota_host_tap_kind kind, const void *dat
 	line_end(log);
 }
 
-bool wirelog_open(struct wirelog *log, const char *path, const char *url)
+bool wirelog_open(struct wirelog *log, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -144,7 +179,6 @@ bool wirelog_open(struct wirelog *log, const char *path, const char *url)
 	}
 	log->start_us = clock_us();
 	log->tap = (struct dfota_host_tap){ on_tap, log };
-	secret_take(log, url);
 	fputs(WIRELOG_HEAD, log->file);
 	line_end(log);
 	return !log->full;

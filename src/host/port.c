@@ -220,6 +220,14 @@ int dfota_port_open(struct dfota_port **ret_port, const char *path, uint32_t tim
 	return port_open_target(ret_port, &target, timeout_ms, stop);
 }
 
+int dfota_port_open_serial(struct dfota_port **ret_port, const char *path, uint32_t baud, bool flow,
+			   uint32_t timeout_ms, const struct dfota_host_stop *stop)
+{
+	const struct port_target target = { .path = path, .baud = baud, .flow = flow };
+
+	return port_open_target(ret_port, &target, timeout_ms, stop);
+}
+
 void dfota_port_close(struct dfota_port *port)
 {
 	if (!port)

@@ -2,8 +2,10 @@
  *
  * What a run tells: events on the way, one message in the end.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "run.h"
 
@@ -93,8 +95,10 @@ int run_fail_port(struct run *run, int error, const char *doing)
 				"program) and try again.",
 				run->u.port, untouched);
 	case DFOTA_E_ARGUMENT:
-		return run_fail(run, error, "%s is not a serial port or pseudo terminal.",
-				run->u.port);
+		return run_fail(run, error,
+				"%s is not a serial port or pseudo terminal.%s `dfota ports` lists "
+				"those of modules.",
+				run->u.port, untouched);
 	case DFOTA_E_TIMEOUT:
 		return run_fail(run, error,
 				"No answer from the module while %s.%s Is %s its AT port?", doing,
@@ -105,11 +109,17 @@ int run_fail_port(struct run *run, int error, const char *doing)
 				"differ, also the second time).%s Check the line to the module.",
 				untouched);
 	case DFOTA_E_READ:
-		return run_fail(run, error, "The package could not be read while %s.%s", doing,
-				untouched);
+		return run_fail(run, error, "The package could not be read while %s.%s Is its medium in order?",
+				doing, untouched);
 	case DFOTA_E_IO:
-		return run_fail(run, error, "The port failed or went away while %s.%s", doing,
-				untouched);
+		if (access(run->u.port, R_OK | W_OK) && errno == EACCES)
+			return run_fail(run, error,
+					"You may not open %s.%s Join the group that owns it (ls -l %s), or be root.",
+					run->u.port, untouched, run->u.port);
+		return run_fail(run, error,
+				"The port failed or went away while %s.%s Look at the cable and at the module's "
+				"power, and try again.",
+				doing, untouched);
 	}
 	return run_fail(run, error, "Failed while %s: %s.%s", doing, dfota_error_text(error),
 			untouched);

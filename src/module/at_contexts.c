@@ -38,7 +38,11 @@ AT_HANDLER(at_context_define)
 		}
 		return DFOTA_AT_OK;
 	}
-	if (!at_number(request, 0, 1, MODULE_CONTEXTS_MAX, &id))
+	/* Nothing named is nothing deleted. */
+	if (request->param_count < 1 || request->params[0].kind != DFOTA_AT_NUMBER ||
+	    !at_number(request, 0, 1, MODULE_CONTEXTS_MAX, &id))
+		return DFOTA_AT_ERROR;
+	if (!apn && request->param_count > 2 && request->params[2].kind != DFOTA_AT_OMITTED)
 		return DFOTA_AT_ERROR;
 	if (request->param_count <= 1)
 		return code_of(contexts_define(&daemon->contexts, id, NULL, NULL));
@@ -70,7 +74,7 @@ AT_HANDLER(at_context_activate)
 		return DFOTA_AT_OK;
 	}
 	if (request->param_count < 1 || request->param_count > 2 ||
-	    !at_number(request, 0, 0, 1, &active) ||
+	    request->params[0].kind != DFOTA_AT_NUMBER || !at_number(request, 0, 0, 1, &active) ||
 	    !at_number(request, 1, 1, MODULE_CONTEXTS_MAX, &id))
 		return DFOTA_AT_ERROR;
 	if (id)

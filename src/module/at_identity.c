@@ -14,10 +14,15 @@ static int line(struct dfota_at *at, const struct dfota_at_request *request, con
 }
 
 /* The second line is for `dfota pack --repair`. */
-static void stranded_tell(struct dfota_at *at, const struct dfota_updater_status *journal)
+static void stranded_tell(struct dfota_at *at, const struct daemon *daemon)
 {
+	const struct dfota_updater_status *journal = &daemon->journal;
 	const char *phase = dfota_updater_phase(journal->phase)->name;
 
+	if (daemon->area_lost) {
+		dfota_at_line(at, "FOTA: unknown, the area cannot be read");
+		return;
+	}
 	dfota_at_line(at, "FOTA: incomplete, send the package to %s again", journal->version);
 	dfota_at_line(at, "FOTA: state %.*s,%" PRIu32 ",%" PRIu32, (int)strcspn(phase, "("), phase,
 		      journal->partition, journal->step);
@@ -35,7 +40,7 @@ AT_HANDLER(at_identity)
 	dfota_at_line(at, "%s", daemon->config.model);
 	dfota_at_line(at, "Revision: %s", version);
 	if (daemon->mode == DAEMON_STRANDED)
-		stranded_tell(at, &daemon->journal);
+		stranded_tell(at, daemon);
 	return DFOTA_AT_OK;
 }
 

@@ -42,8 +42,10 @@ AT_HANDLER(at_functionality)
 		daemon->functionality = level;
 		at_registration_changed(daemon);
 	}
-	if (reset)
+	if (reset) {
+		recovery_release(daemon);
 		daemon_finish(daemon, DAEMON_REBOOT, LINGER_MS);
+	}
 	return DFOTA_AT_OK;
 }
 
@@ -82,6 +84,7 @@ AT_HANDLER(at_power_off)
 	}
 	if (request->param_count > 1 || !at_number(request, 0, 0, 1, &kind))
 		return DFOTA_AT_ERROR;
+	recovery_release(daemon);
 	(void)dfota_at_urc(at, "POWERED DOWN", false);
 	daemon_finish(daemon, DAEMON_POWER_OFF, LINGER_MS);
 	return DFOTA_AT_OK;

@@ -122,8 +122,10 @@ void daemon_version(const struct daemon *daemon, char *ret_text)
 		 daemon->mode == DAEMON_STRANDED ? "+incomplete" : "");
 }
 
-/* What the flag and the journal say about this boot. */
-static int mode_choose(struct daemon *daemon)
+/* What the flag and the journal say about this boot. Without a journal that can be read the port is served all the same: it is the
+ * only way left to a module in the field.
+ */
+static void mode_choose(struct daemon *daemon)
 {
 	struct dfota_flag flag;
 	struct board board;
@@ -137,13 +139,13 @@ static int mode_choose(struct daemon *daemon)
 	board_close(&board);
 	if (flag.set) {
 		daemon->mode = DAEMON_RECOVERY; /* which reports what is wrong with the area */
-		return 0;
+		return;
 	}
-	daemon->mode = DAEMON_NORMAL;
-	if (!error && dfota_updater_phase_mixed(daemon->journal.phase))
-		daemon->mode = DAEMON_STRANDED;
+	daemon->area_lost = error != 0;
+	if (error)
+		module_log("area: %s; whether the firmware is whole is not known", dfota_error_text(error));
+	daemon->mode = error || dfota_updater_phase_mixed(daemon->journal.phase) ? DAEMON_STRANDED : DAEMON_NORMAL;
 	fetch_clean(&daemon->config);
-	return error;
 }
 
 static int open_stores(struct daemon *daemon)
@@ -234,12 +236,11 @@ static int live(struct daemon *daemon)
 {
 	int error = open_stores(daemon);
 
-	if (!error)
-		error = mode_choose(daemon);
 	if (error) {
 		module_log("state cannot be opened: %s", dfota_error_text(error));
 		return error;
 	}
+	mode_choose(daemon);
 	error = open_loop(daemon);
 	if (error) {
 		module_log("the port cannot be opened: %s", dfota_error_text(error));
@@ -328,6 +329,7 @@ int dfota_module_main(int argc, char **argv)
 	struct daemon *daemon;
 	int option, line, result = EXIT_FAILED, held;
 
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads the log may end */
 	while ((option = getopt_long(argc, argv, "m:c:Vh", options, NULL)) != -1) {
 		switch (option) {
 		case 'm': folder = optarg; break;

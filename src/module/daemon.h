@@ -76,6 +76,7 @@ struct daemon {
 	uv_timer_t reboot_timer;
 	enum daemon_mode mode;
 	struct dfota_updater_status journal; /* at boot */
+	bool area_lost; /* it could not be read, so nobody knows whether flash is a mixture */
 	struct request request;
 	struct recovery recovery;
 	/* end of this life */
@@ -103,6 +104,8 @@ void daemon_version(const struct daemon *daemon, char *ret_text);
 /* recovery.c */
 int recovery_start(struct daemon *daemon) DFOTA_MUST_CHECK;
 void recovery_turn(struct daemon *daemon);
+/* URCs wait no longer for hosts that may still be coming back. */
+void recovery_release(struct daemon *daemon);
 
 /* request.c */
 void request_turn(struct daemon *daemon);

@@ -90,6 +90,12 @@ int recovery_start(struct daemon *daemon)
 	return worker_start(&daemon->worker);
 }
 
+void recovery_release(struct daemon *daemon)
+{
+	daemon->recovery.held = false;
+	dfota_at_hold_urcs(&daemon->wire.at, false);
+}
+
 /* Counted from the host's first command, without one from the boot. */
 static void settle(struct daemon *daemon)
 {
@@ -100,12 +106,10 @@ static void settle(struct daemon *daemon)
 
 	if (!daemon->recovery.held)
 		return;
-	if (uv_now(&daemon->loop) >= end) {
-		daemon->recovery.held = false;
-		dfota_at_hold_urcs(&daemon->wire.at, false);
-	} else {
+	if (uv_now(&daemon->loop) >= end)
+		recovery_release(daemon);
+	else
 		wire_wake(&daemon->wire, end);
-	}
 }
 
 /* One at a time and only the newest, so that a slow port does not fall behind. */

@@ -125,6 +125,8 @@ static void run(struct daemon *daemon)
 	request->state = REQUEST_RUNNING;
 	if (worker_start(&daemon->worker) == 0)
 		return;
+	if (request->fetch.bearer_ops->release)
+		request->fetch.bearer_ops->release(&request->fetch.bearer);
 	request->fetch.error = DFOTA_E_MEMORY;
 	request->fetch.why = NULL;
 	if (request->fetch.local)

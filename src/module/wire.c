@@ -115,9 +115,10 @@ static void judge(struct wire *wire)
 		wire->held_ms = uv_now(wire->loop) + fate.delay_ms;
 }
 
+/* Nothing is taken from the engine for a port that is away: there, what it has to say waits. */
 static void drain(struct wire *wire)
 {
-	for (;;) {
+	while (wire->line == WIRE_HERE) {
 		if (uv_now(wire->loop) < wire->held_ms)
 			return;
 		wire->held_ms = 0;
@@ -165,7 +166,11 @@ static void watch(struct wire *wire)
 static void timer_set(struct wire *wire, uint64_t engine_ms)
 {
 	uint64_t now = uv_now(wire->loop), wait = engine_ms;
+	bool full = wire->out_at < wire->out_bytes && !dfota_at_in_data(&wire->at);
 
+	/* What the engine could say at once would not go: it is asked again when the port is there, or takes more. */
+	if (wire->line != WIRE_HERE || full)
+		wait = UINT64_MAX;
 	if (wire->wake_ms != UINT64_MAX)
 		wait = dfota_min64(wait, wire->wake_ms > now ? wire->wake_ms - now : 0);
 	if (wire->held_ms)
@@ -255,6 +260,8 @@ int wire_open(struct wire *wire, uv_loop_t *loop, const struct port_ops *ops,
 	error = attach(wire, config);
 	if (error && !ops->comes_and_goes)
 		return error;
+	if (error)
+		module_log("port %s: not there, or cannot be opened; it is looked for again", wire->port.link);
 	uv_timer_init(loop, &wire->timer);
 	wire->timer.data = wire;
 	wire->open = true;

@@ -50,6 +50,8 @@ static int ini_value(void *context, const char *section, const char *name, const
 		return 1;
 	if (!value_ok(value) || *to)
 		return 0;
+	if (to == firmware->version && strchr(value, ' '))
+		return 0; /* hosts read versions as words */
 	memcpy(to, value, strlen(value) + 1);
 	return 1;
 }
@@ -69,7 +71,7 @@ static int ini_load(struct dfota_firmware *firmware, const char *folder, const c
 	}
 	if (result > 0 || !*firmware->project || !*firmware->version) {
 		*what = "firmware.ini must have project and version, once each, 1 to 64 printable "
-			"characters without quotes and backslashes";
+			"characters without quotes and backslashes, the version without spaces";
 		return DFOTA_E_MANIFEST;
 	}
 	return 0;
