@@ -16,7 +16,8 @@ struct attempt {
 	struct board board;
 	struct dfota_updater_config config;
 	struct dfota_updater_status status;
-	bool struck; /* by fault-end */
+	bool unknown; /* the journal cannot be read, so the upgrade may have begun */
+	bool struck;  /* by fault-end */
 };
 
 static void on_event(void *context, enum dfota_updater_event event, int64_t a, int64_t b)
@@ -78,7 +79,7 @@ static int fail(struct attempt *attempt, int error, enum dfota_where where, cons
 
 	report->error = error;
 	report->where = where;
-	report->started = dfota_updater_phase_mixed(attempt->status.phase);
+	report->started = attempt->unknown || dfota_updater_phase_mixed(attempt->status.phase);
 	snprintf(report->partition, sizeof(report->partition), "%s", partition);
 	return error;
 }
@@ -91,6 +92,7 @@ static int open_all(struct attempt *attempt)
 
 	if (!error)
 		error = board_status(&attempt->board, &attempt->status);
+	attempt->unknown = error != 0;
 	if (error)
 		return fail(attempt, error, DFOTA_WHERE_JOURNAL, "");
 	if (!module_path(config, FETCH_PACKAGE, path))
@@ -191,7 +193,7 @@ static bool give_up(struct attempt *attempt)
 	int error;
 
 	if (!attempt->config.package)
-		return !dfota_updater_phase_mixed(attempt->status.phase);
+		return !attempt->unknown && !dfota_updater_phase_mixed(attempt->status.phase);
 	error = dfota_updater_abandon(&attempt->config, attempt->board.memory,
 				      attempt->board.memory_bytes);
 	if (error)

@@ -111,7 +111,7 @@ static int room_check(struct engine *e)
 	return 0;
 }
 
-int updater_fit_check(struct engine *e, uint64_t memory_bytes)
+int updater_fit_check(struct engine *e, uint64_t memory_bytes, bool writes)
 {
 	uint64_t limit = e->config->memory_limit_bytes, need = e->report->memory_bytes;
 	int error = version_check(e);
@@ -127,7 +127,7 @@ int updater_fit_check(struct engine *e, uint64_t memory_bytes)
 		return error;
 	if (need > memory_bytes || (limit && need > limit))
 		return updater_fail(e, DFOTA_WHERE_NONE, DFOTA_E_MEMORY);
-	return room_check(e);
+	return writes ? room_check(e) : 0;
 }
 
 /* ---- contents ------------------------------------------------------------------------------ */

@@ -263,8 +263,8 @@ int updater_compare(struct engine *e, struct dfota_flash *flash, uint64_t offset
 
 /* ---- check.c ------------------------------------------------------------------------------ */
 
-/* Project, versions, partitions, sizes, memory, area and room to grow. */
-int updater_fit_check(struct engine *e, uint64_t memory_bytes) DFOTA_MUST_CHECK;
+/* Project, versions, partitions, sizes, memory; and for one that `writes` area and room to grow. */
+int updater_fit_check(struct engine *e, uint64_t memory_bytes, bool writes) DFOTA_MUST_CHECK;
 /* Every partition holds the old image; *ret_new true (and 0) when all hold the new one. */
 int updater_contents_check(struct engine *e, bool *ret_new) DFOTA_MUST_CHECK;
 /* Decodes every segment without writing. */

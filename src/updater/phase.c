@@ -19,7 +19,8 @@ static const struct dfota_updater_phase_row rows[DFOTA_PHASE_COUNT] = {
 		.flash = "whole, perhaps with a partition already grown",
 		.restart = "the first step",
 		.mixed = true,
-		.after = AFTER(NONE) | AFTER(COMMIT) | AFTER(ABANDONED),
+		.after = AFTER(NONE) | AFTER(COMMIT) | AFTER(ABANDONED) | AFTER(STASHED) | AFTER(PREPARED) | AFTER(UNIT) |
+			 AFTER(DONE) | AFTER(VERIFIED), /* the latter by an upgrade that is given up */
 	},
 	[DFOTA_PHASE_STASHED] = {
 		.name = "STASHED(i)",
@@ -66,7 +67,7 @@ static const struct dfota_updater_phase_row rows[DFOTA_PHASE_COUNT] = {
 		.name = "ABANDONED",
 		.flash = "whole and old",
 		.restart = "as none",
-		.after = AFTER(INTENT) | AFTER(STASHED) | AFTER(PREPARED) | AFTER(UNIT) | AFTER(DONE) | AFTER(ABANDONED),
+		.after = AFTER(INTENT) | AFTER(ABANDONED),
 	},
 };
 

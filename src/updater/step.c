@@ -94,7 +94,9 @@ static int unit_write_surely(struct engine *e, uint32_t unit)
 	return updater_fail(e, DFOTA_WHERE_PARTITION, error);
 }
 
-/* The first units are in place already, says the journal: written only if they do not read so. */
+/* The first units are in place already, says the journal: written only if they do not read so. Not where the ring holds a recipe that
+ * needs them: it has just found them right, and were one written again without a record, a cut would take it away from the recipe.
+ */
 static int units_write_singly(struct engine *e, uint32_t in_place)
 {
 	uint32_t count = updater_changed_count(&e->part.step);
@@ -103,7 +105,8 @@ static int units_write_singly(struct engine *e, uint32_t in_place)
 		uint32_t u = updater_ring_unit(&e->part, k);
 		int error;
 
-		if (k < in_place && unit_compare(e, u) == 0)
+		if (k < in_place && ((e->part.ring != UPDATER_RING_RAW && updater_ring_counted(e)) ||
+				     unit_compare(e, u) == 0))
 			continue;
 		error = unit_write_surely(e, u);
 		if (!error && k >= in_place && k + 1 < count && updater_ring_counted(e))

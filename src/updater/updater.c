@@ -354,7 +354,7 @@ static int already_new(struct engine *e)
 static int attempt(struct engine *e, uint64_t memory_bytes, bool writing)
 {
 	bool all_new = false;
-	int error = updater_fit_check(e, memory_bytes);
+	int error = updater_fit_check(e, memory_bytes, true);
 
 	if (error)
 		return error;
@@ -380,8 +380,9 @@ static int call(const struct dfota_updater_config *config, void *memory, uint64_
 	error = engine_open(&e, config, memory, memory_bytes, report);
 	if (!error)
 		error = engine_close(e, attempt(e, memory_bytes, writing));
-	else if (dfota_updater_status(config->area, &status) == 0)
-		report->started = dfota_updater_phase_mixed(status.phase);
+	else /* what the journal cannot tell may have begun */
+		report->started = dfota_updater_status(config->area, &status) != 0 ||
+				  dfota_updater_phase_mixed(status.phase);
 	report->error = error;
 	return error;
 }
@@ -438,6 +439,16 @@ static int sizes_restore(struct engine *e)
 	return 0;
 }
 
+/* Before a size changes the journal must say that all is old but for sizes: a step that is told to be done may lie behind the old end. */
+static int intent_again(struct engine *e)
+{
+	if (e->journal.phase == DFOTA_PHASE_INTENT)
+		return 0;
+	e->part.index = 0;
+	e->part.step_index = 0;
+	return updater_journal_put(e, DFOTA_PHASE_INTENT, 0);
+}
+
 static int abandon(struct engine *e, uint64_t memory_bytes)
 {
 	int error;
@@ -448,13 +459,15 @@ static int abandon(struct engine *e, uint64_t memory_bytes)
 		return 0;
 	if (!updater_journal_mine(e))
 		return DFOTA_E_CONTENT;
-	error = updater_fit_check(e, memory_bytes);
+	error = updater_fit_check(e, memory_bytes, false);
 	if (!error)
 		error = old_prove(e);
 	if (!error)
-		error = sizes_restore(e);
-	if (!error)
 		error = dfota_record_refresh(&e->store);
+	if (!error)
+		error = intent_again(e);
+	if (!error)
+		error = sizes_restore(e);
 	return error ? error : updater_journal_end(e, DFOTA_PHASE_ABANDONED);
 }
 

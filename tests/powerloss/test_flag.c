@@ -275,6 +275,58 @@ static void whole_flash_may_be_abandoned(void **state)
 	assert_true(cuts > 15);
 }
 
+/* A partition that only grows holds its old bytes to the end, whatever the journal says by then. */
+static void grown_flash_may_be_abandoned_at_any_time(void **state)
+{
+	static const struct shape shape = {
+		"append", "D", 512, 1, { { "system", "==***", 2, 0, 0, ORDER_UP } }, SPOIL_NOTHING, 0
+	};
+	uint32_t phases = 0;
+	struct upgrade upgrade;
+	struct rig rig;
+
+	(void)state;
+	upgrade_make(&upgrade, &shape, MEDIUM_FILE, 9, folder);
+	rig_init(&rig, &upgrade, folder);
+	for (uint64_t at = 1;; at++) {
+		const struct cut first = { .at = at, .outcome = SIM_DONE, .ends = 1 };
+		uint64_t second = 0;
+		bool cut = true;
+
+		while (cut) {
+			int error;
+
+			rig_reset(&rig);
+			rig_cut(&rig, &first);
+			if (rig_boot(&rig) == 0)
+				goto done;
+			rig_power(&rig);
+			if (!dfota_updater_phase_mixed(rig_phase(&rig)))
+				break;
+			phases |= 1u << rig_phase(&rig);
+			rig.power.cut_at = ++second;
+			rig.power.outcome = (enum sim_outcome)(second * 7 % SIM_OUTCOME_COUNT);
+			error = abandon(&rig);
+			cut = rig.power.off;
+			assert_true(cut ? error != 0 : error == 0);
+			rig_power(&rig);
+			if (second % 2) {
+				assert_int_equal(abandon(&rig), 0);
+				assert_null(rig_old_wrong(&rig));
+				rig_power(&rig);
+				assert_int_equal(rig_phase(&rig), DFOTA_PHASE_ABANDONED);
+				rig_power(&rig);
+			}
+			assert_int_equal(rig_boot(&rig), 0);
+			assert_null(rig_end_wrong(&rig));
+		}
+	}
+done:
+	assert_int_equal(phases, 1u << DFOTA_PHASE_INTENT | 1u << DFOTA_PHASE_DONE | 1u << DFOTA_PHASE_VERIFIED);
+	rig_free(&rig);
+	upgrade_free(&upgrade);
+}
+
 static void a_mixture_is_never_abandoned(void **state)
 {
 	(void)state;
@@ -324,6 +376,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_change_is_refused_at_once),
 		cmocka_unit_test(five_errors_are_the_end_however_many_cuts),
 		cmocka_unit_test(whole_flash_may_be_abandoned),
+		cmocka_unit_test(grown_flash_may_be_abandoned_at_any_time),
 		cmocka_unit_test(a_mixture_is_never_abandoned),
 	};
 
