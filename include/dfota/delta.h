@@ -148,7 +148,7 @@ int dfota_delta_next_copy(struct dfota_delta_cursor *cursor, struct dfota_delta_
 
 /* Walks the whole index once: every new segment in exactly one step, TAIL runs cover exactly the old
  * segments past the new end, totals equal the header's, live copies never share a stash block with another
- * step's and never exceed live_copies. `workspace` (any alignment) must hold
+ * step's and never exceed live_copies, and lie within their own step's old bytes. `workspace` (any alignment) must hold
  * dfota_delta_check_bytes(&delta->header), else DFOTA_E_MEMORY.
  */
 size_t dfota_delta_check_bytes(const struct dfota_delta_header *header);

@@ -54,14 +54,18 @@ static int check_copies(struct check *check, const struct dfota_delta_header *he
 			const struct dfota_delta_step *step)
 {
 	uint32_t index = check->cursor.next_step - 1;
+	uint64_t offset, new_bytes, old_bytes;
 	struct dfota_delta_copy copy;
 	int error;
 
+	dfota_delta_step_range(header, step, &offset, &new_bytes, &old_bytes);
 	for (uint32_t i = 0; i < step->copies; i++) {
 		error = dfota_delta_next_copy(&check->cursor, &copy);
 		if (error)
 			return error;
-		if (!claim_blocks(check, &copy, index))
+		/* Of what the step overwrites: so the stash is not written more often than the partition. */
+		if (copy.old_offset < offset || !dfota_inside(copy.old_offset - offset, copy.bytes, old_bytes) ||
+		    !claim_blocks(check, &copy, index))
 			return DFOTA_E_CORRUPT;
 		check->ends[copy.last_reader]++;
 	}

@@ -310,15 +310,17 @@ int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t
 	struct diff_images images = { old_image, new_image, old_bytes, new_bytes };
 	struct dfota_diff_options resolved = *options;
 	struct dfota_delta_image delta = { 0 }, plain = { 0 };
+	bool predict = old_bytes <= REGION_IMAGE_MAX && new_bytes <= REGION_IMAGE_MAX;
 	int error = options_resolve(&resolved);
 
-	if (!error)
+	if (!error && predict)
 		error = build_with(&images, &resolved, DFOTA_CODING_PREDICT, 0, &delta);
-	if (!error && plain_may_win(&delta)) {
-		resolved.progress = NULL;
-		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, delta_cost(&delta), &plain);
+	if (!error && (!predict || plain_may_win(&delta))) {
+		resolved.progress = predict ? NULL : resolved.progress;
+		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, predict ? delta_cost(&delta) : UINT64_MAX,
+				   &plain);
 	}
-	if (!error && plain.steps && delta_cost(&plain) < delta_cost(&delta)) {
+	if (!error && plain.steps && (!predict || delta_cost(&plain) < delta_cost(&delta))) {
 		struct dfota_delta_image swap = delta;
 
 		delta = plain;

@@ -218,9 +218,13 @@ static int programs_find(const struct diff_images *images, const struct content_
 
 static int compare_start(const void *a, const void *b)
 {
-	uint32_t x = ((const struct program *)a)->new.items[0].start;
-	uint32_t y = ((const struct program *)b)->new.items[0].start;
+	const struct program *p = a, *q = b;
+	uint32_t x = p->new.items[0].start, y = q->new.items[0].start;
 
+	if (x == y) { /* one file under two names */
+		x = p->old.items[0].start;
+		y = q->old.items[0].start;
+	}
 	return x < y ? -1 : x > y;
 }
 
@@ -260,7 +264,9 @@ static int compare_regions(const void *a, const void *b)
 {
 	const struct region *x = a, *y = b;
 
-	return x->start < y->start ? -1 : x->start > y->start;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->group < y->group ? -1 : x->group > y->group;
 }
 
 /* Sorts; a region that overlaps the one before (two files that share blocks) is left out. */

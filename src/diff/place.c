@@ -51,26 +51,17 @@ void placing_free(struct placing *placing)
 	free(placing);
 }
 
-/* Bytes that found no room and copies make the package larger, a large stash costs space: in this order. */
-static bool plan_better(const struct diff_plan *a, const struct diff_plan *b)
-{
-	if (a->price != b->price)
-		return a->price < b->price;
-	return a->stash_bytes < b->stash_bytes;
-}
-
-static int try_order(struct placing *placing, const struct build *build, enum diff_order order)
+static int try_order(struct placing *placing, const struct diff_room *room, enum diff_order order)
 {
 	struct diff_plan plan;
 	uint32_t *swap, count;
 	int error = diff_order_make(&placing->graph, order, placing->trial, &count);
 
 	if (!error)
-		error = diff_plan_make(&plan, &placing->graph, placing->trial, count,
-				       build->options.stash_limit);
+		error = diff_plan_make(&plan, &placing->graph, placing->trial, count, room);
 	if (error)
 		return error;
-	if (placing->planned && !plan_better(&plan, &placing->plan)) {
+	if (placing->planned && !diff_plan_better(&plan, &placing->plan, room->strict)) {
 		diff_plan_free(&plan);
 		return 0;
 	}
@@ -85,8 +76,9 @@ static int try_order(struct placing *placing, const struct build *build, enum di
 }
 
 /* The cheapest plan for the segments as they are coded now. */
-static int plan_all(struct placing *placing, const struct build *build)
+static int plan_all(struct placing *placing, const struct build *build, bool strict)
 {
+	const struct diff_room room = { build->options.stash_limit, strict };
 	int error;
 
 	for (uint32_t i = 0; i < build->count; i++) {
@@ -99,7 +91,7 @@ static int plan_all(struct placing *placing, const struct build *build)
 	error = diff_graph_make(&placing->graph, &build->header, placing->changed_units,
 				placing->reads);
 	for (enum diff_order order = 0; order < DIFF_ORDERS && !error; order++)
-		error = try_order(placing, build, order);
+		error = try_order(placing, &room, order);
 	return error;
 }
 
@@ -212,14 +204,14 @@ int build_place(struct build *build, struct placing **ret_placing)
 	if (!error)
 		error = build_reads(build);
 	if (!error)
-		error = plan_all(placing, build);
+		error = plan_all(placing, build, false);
 	/* Ends: from CUT_ROUNDS on each round leaves at least one segment without reads. */
 	for (int round = 0; !error && placing->plan.denial_count > 0; round++) {
 		error = denials_obey(placing, build, round >= CUT_ROUNDS);
 		if (!error)
 			error = build_reads(build);
 		if (!error)
-			error = plan_all(placing, build);
+			error = plan_all(placing, build, round + 1 >= CUT_ROUNDS);
 	}
 	if (error)
 		placing_free(placing);

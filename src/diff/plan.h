@@ -60,9 +60,16 @@ struct diff_plan {
 	uint32_t stash_bytes, live_copies; /* peaks */
 };
 
-/* Plans with at most `limit` bytes of stash. DFOTA_E_MEMORY. */
+struct diff_room {
+	uint64_t limit; /* bytes of stash at most */
+	bool strict;    /* a plan that denies nothing is better than one that does, whatever they cost */
+};
+
+/* DFOTA_E_MEMORY. */
 int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph,
-		   const uint32_t *sequence, uint32_t count, uint64_t limit) DFOTA_MUST_CHECK;
+		   const uint32_t *sequence, uint32_t count, const struct diff_room *room) DFOTA_MUST_CHECK;
+/* By price, then by the size of the stash. */
+bool diff_plan_better(const struct diff_plan *a, const struct diff_plan *b, bool strict);
 void diff_plan_free(struct diff_plan *plan); /* accepts a zeroed struct */
 
 #endif

@@ -322,16 +322,23 @@ static int plan_make(struct diff_plan *plan, const struct diff_graph *graph, con
 	return error;
 }
 
-/* Makes another plan and keeps the cheaper one. */
+bool diff_plan_better(const struct diff_plan *a, const struct diff_plan *b, bool strict)
+{
+	if (strict && (a->denial_count > 0) != (b->denial_count > 0))
+		return a->denial_count == 0;
+	return a->price != b->price ? a->price < b->price : a->stash_bytes < b->stash_bytes;
+}
+
+/* Makes another plan and keeps the better one. */
 static int plan_try(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
-		    uint64_t limit, uint32_t gap, bool shorten)
+		    const struct diff_room *room, uint32_t gap, bool shorten)
 {
 	struct diff_plan other;
-	int error = plan_make(&other, graph, sequence, count, limit, gap, shorten);
+	int error = plan_make(&other, graph, sequence, count, room->limit, gap, shorten);
 
 	if (error)
 		return error;
-	if (other.price < plan->price) {
+	if (diff_plan_better(&other, plan, room->strict)) {
 		struct diff_plan worse = *plan;
 
 		*plan = other;
@@ -343,15 +350,15 @@ static int plan_try(struct diff_plan *plan, const struct diff_graph *graph, cons
 
 /* Joins copies more or less, whichever is cheapest; and where there is no room for all, tries without the edges. */
 int diff_plan_make(struct diff_plan *plan, const struct diff_graph *graph, const uint32_t *sequence, uint32_t count,
-		   uint64_t limit)
+		   const struct diff_room *room)
 {
-	int error = plan_make(plan, graph, sequence, count, limit, 0, false);
+	int error = plan_make(plan, graph, sequence, count, room->limit, 0, false);
 	bool full = plan->denial_count > 0;
 
 	for (uint32_t gap = GAP_WIDE; !error && plan->copy_count > 0 && gap <= GAP_WIDEST; gap *= 2)
-		error = plan_try(plan, graph, sequence, count, limit, gap, false);
+		error = plan_try(plan, graph, sequence, count, room, gap, false);
 	if (!error && full)
-		error = plan_try(plan, graph, sequence, count, limit, 0, true);
+		error = plan_try(plan, graph, sequence, count, room, 0, true);
 	if (error)
 		diff_plan_free(plan);
 	return error;

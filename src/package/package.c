@@ -14,7 +14,11 @@
 
 #include "trust.h"
 
-#define END_RECORD_BYTES   22 /* of a zip without comment; ours have none */
+#define END_RECORD_BYTES   22u /* of a zip without comment; ours have none */
+#define END_RECORD	   0x06054b50u
+#define ZIP64_LOCATOR	   0x07064b50u
+#define ZIP64_LOCATOR_BYTES 20u
+#define TAIL_MAX	   (END_RECORD_BYTES + 65535u + ZIP64_LOCATOR_BYTES) /* in which an end record may be found */
 #define DIRECTORY_MAX      (16u << 10)
 #define NAME_MAX_BYTES     (DFOTA_PARTITION_NAME_MAX + sizeof(".delta"))
 #define HASH_BUFFER_BYTES  4096
@@ -53,20 +57,46 @@ static int entry_read(void *context, uint64_t offset, void *buffer, size_t bytes
 	return 0;
 }
 
-/* The library allocates for as many entries as the end record claims: bound them before it looks. */
+/* The last bytes of the file hold one end record, which is the last thing, and nothing that could be taken for another. */
+static bool tail_ok(const uint8_t *tail, size_t tail_bytes, uint64_t bytes)
+{
+	const uint8_t *end = tail + tail_bytes - END_RECORD_BYTES;
+
+	if (dfota_get32(end) != END_RECORD || dfota_get16(end + 20) != 0 || dfota_get32(end + 4) != 0 ||
+	    dfota_get16(end + 8) != dfota_get16(end + 10))
+		return false;
+	if (dfota_get16(end + 10) > DFOTA_PACKAGE_ENTRIES_MAX || dfota_get32(end + 12) > DIRECTORY_MAX ||
+	    (uint64_t)dfota_get32(end + 12) + dfota_get32(end + 16) != bytes - END_RECORD_BYTES)
+		return false;
+	for (size_t i = 0; i + END_RECORD_BYTES <= tail_bytes; i++) {
+		if (dfota_get32(tail + i) != END_RECORD)
+			continue;
+		if (i >= ZIP64_LOCATOR_BYTES && dfota_get32(tail + i - ZIP64_LOCATOR_BYTES) == ZIP64_LOCATOR)
+			return false;
+		if (tail + i != end && i + END_RECORD_BYTES + dfota_get16(tail + i + 20) == tail_bytes)
+			return false;
+	}
+	return true;
+}
+
+/* The library allocates for as many entries as an end record claims, and takes any that it finds: bound them before it looks. */
 static int directory_check(int fd, uint64_t bytes)
 {
-	uint8_t end[END_RECORD_BYTES];
+	size_t tail_bytes = (size_t)dfota_min64(bytes, TAIL_MAX);
+	uint8_t *tail;
+	int error = 0;
 
 	if (bytes < END_RECORD_BYTES)
 		return DFOTA_E_ZIP;
-	if (pread(fd, end, sizeof(end), (off_t)(bytes - sizeof(end))) != (ssize_t)sizeof(end))
-		return DFOTA_E_IO;
-	if (dfota_get32(end) != 0x06054b50 || dfota_get16(end + 20) != 0)
-		return DFOTA_E_ZIP;
-	if (dfota_get16(end + 10) > DFOTA_PACKAGE_ENTRIES_MAX || dfota_get32(end + 12) > DIRECTORY_MAX)
-		return DFOTA_E_ZIP;
-	return 0;
+	tail = malloc(tail_bytes);
+	if (!tail)
+		return DFOTA_E_MEMORY;
+	if (pread(fd, tail, tail_bytes, (off_t)(bytes - tail_bytes)) != (ssize_t)tail_bytes)
+		error = DFOTA_E_IO;
+	else if (!tail_ok(tail, tail_bytes, bytes))
+		error = DFOTA_E_ZIP;
+	free(tail);
+	return error;
 }
 
 static int file_open(struct dfota_package *package, const char *path)

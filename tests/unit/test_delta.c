@@ -91,7 +91,7 @@ static void fill_image(struct dfota_delta_image *image)
 		.source = "tail",
 	};
 	image->copies[0] = (struct dfota_delta_copy){ 4100, 300, 0, 3 };
-	image->copies[1] = (struct dfota_delta_copy){ 4090, 2000, 4000, 4 };
+	image->copies[1] = (struct dfota_delta_copy){ 4098, 1000, 4000, 4 };
 	image->copies[2] = (struct dfota_delta_copy){ 0, 1, 2 * DFOTA_DELTA_STASH_BLOCK, 3 };
 }
 
@@ -404,6 +404,12 @@ static void test_stash_plan(void **state)
 	struct dfota_delta_copy *copies = fixture->image.copies;
 
 	expect_copies(fixture, 0, 0);
+	copies[1].old_offset = 4 * SEGMENT - 1; /* before the step's range, and behind it */
+	expect_copies(fixture, 0, DFOTA_E_CORRUPT);
+	copies[1].old_offset = 4 * SEGMENT + 25;
+	expect_copies(fixture, 0, DFOTA_E_CORRUPT);
+	copies[1].old_offset = 4 * SEGMENT + 24;
+	expect_copies(fixture, 0, 0);
 	copies[2].stash_offset = DFOTA_DELTA_STASH_BLOCK + 2900; /* shares a block, still alive */
 	expect_copies(fixture, 0, DFOTA_E_CORRUPT);
 	copies[1].last_reader = 2; /* dies with the very step that stashes: still alive then */
@@ -446,7 +452,7 @@ static void test_many_copies_cross_the_buffer(void **state)
 	assert_non_null(image->copies);
 	for (uint32_t i = 0; i < COUNT; i++)
 		image->copies[i] =
-		    (struct dfota_delta_copy){ i * 4099 % 6000, 1 + i % 140, i * 300, 2 + i % 3 };
+		    (struct dfota_delta_copy){ 4 * SEGMENT + i * 4099 % 800, 1 + i % 140, i * 300, 2 + i % 3 };
 	image->steps[0].copies = COUNT;
 	image->steps[2].copies = 0;
 	image->header.copy_count = image->header.live_copies = COUNT;

@@ -38,7 +38,7 @@ static uint64_t denied_of_halves(uint64_t limit)
 		struct diff_plan plan;
 
 		assert_int_equal(diff_order_make(&graph, order, sequence, &count), 0);
-		assert_int_equal(diff_plan_make(&plan, &graph, sequence, count, limit), 0);
+		assert_int_equal(diff_plan_make(&plan, &graph, sequence, count, &(struct diff_room){ limit, false }), 0);
 		for (size_t i = 0; i < plan.denial_count; i++)
 			denied += plan.denials[i].end - plan.denials[i].start;
 		assert_true(plan.stash_bytes <= limit);
