@@ -163,7 +163,7 @@ int dfota_error_code(int error, enum dfota_where where, const char *partition, b
 	case DFOTA_E_READBACK:
 		return write_code(where, partition);
 	case DFOTA_E_RESIZE:
-		return 530;
+		return where == DFOTA_WHERE_JOURNAL ? 540 : 530;
 	case DFOTA_E_VERIFY:
 		return 545;
 	case DFOTA_E_ARGUMENT:

@@ -89,6 +89,8 @@ static void test_every_error_has_name_class_and_documented_code(void **state)
 	assert_int_equal(dfota_error_code(DFOTA_E_WRITE, DFOTA_WHERE_PARTITION, "usr", true), 525);
 	assert_int_equal(dfota_error_code(DFOTA_E_READ, DFOTA_WHERE_PARTITION, "tz", true), 544);
 	assert_int_equal(dfota_error_code(DFOTA_E_FLUSH, DFOTA_WHERE_JOURNAL, NULL, true), 540);
+	assert_int_equal(dfota_error_code(DFOTA_E_RESIZE, DFOTA_WHERE_JOURNAL, NULL, true), 540);
+	assert_int_equal(dfota_error_code(DFOTA_E_RESIZE, DFOTA_WHERE_PARTITION, "tz", true), 530);
 	assert_int_equal(dfota_error_code(DFOTA_E_CONTENT, DFOTA_WHERE_PARTITION, "tz", false),
 			 510);
 	assert_null(dfota_code_text(999));
