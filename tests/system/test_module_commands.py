@@ -114,9 +114,9 @@ FORMS = {
     "+QFTUCAT": {"T": "+QFTUCAT: <filehandle>", "R": E, "X": E, "=": BAD, "=1": "+CME ERROR: 416"},
     "+QFFLUSH": {"T": "+QFFLUSH: <filehandle>", "R": E, "X": E, "=": BAD, "=1": "+CME ERROR: 416"},
     "+QFCLOSE": {"T": "+QFCLOSE: <filehandle>", "R": E, "X": E, "=": BAD, "=1": "+CME ERROR: 416"},
-    "+CGDCONT": {"R": '+CGDCONT: 1,"IP","","",0,0', "X": E, "=0": E, "=17": E, '=1,"PPP"': E, "=2": None,
+    "+CGDCONT": {"R": '+CGDCONT: 1,"IP","","",0,0', "X": E, "=0": E, "=17": E, '=1,"PPP"': E, "=": E, '=1,"IP",5': E, "=2": None,
                  "T": "|".join(f'+CGDCONT: (1-16),"{kind}",,,(0),(0)' for kind in ("IP", "IPV6", "IPV4V6"))},
-    "+CGACT": {"T": "+CGACT: (0,1)", "R": "+CGACT: 1,0", "X": E, "=2": E, "=1,2": E, "=": None},
+    "+CGACT": {"T": "+CGACT: (0,1)", "R": "+CGACT: 1,0", "X": E, "=2": E, "=1,2": E, "=": E},
     "+CGATT": {"T": "+CGATT: (0,1)", "R": "+CGATT: 1", "X": E, "=2": E, "=1": None},
 }
 BASIC = {"I": "Quectel|RM520N-GL|Revision: v12", "I0": "Quectel|RM520N-GL|Revision: v12", "I1": E, "X4": None, "H": None, "L1": None, "M1": None,

@@ -7,7 +7,9 @@ usage: test_module_port.py DFOTA DFOTAD
 import os
 import pathlib
 import pty
+import subprocess
 import sys
+import time
 import tty
 import unittest
 
@@ -65,6 +67,37 @@ class Terminal(unittest.TestCase):
             line.pull()
             self.module.wait_log(rf"(?s)(port .*: gone.*){{{number + 1}}}")
         self.assertEqual(self.module.term(), 0)
+
+    def test_urcs_wait_for_a_port_that_is_late(self):
+        self.module.configure(boot_urcs="RDY | +CFUN: 1 | +QUSIM: 1")
+        self.module.start()
+        self.module.wait_boot("normal")
+        time.sleep(11) # longer than a port that takes nothing is waited for
+        used = sum(map(int, pathlib.Path(f"/proc/{self.module.process.pid}/stat").read_text().split()[13:15]))
+        self.assertLess(used, 3 * os.sysconf("SC_CLK_TCK"), "the processor is kept busy meanwhile")
+        line = Line(self.path)
+        wait_for(lambda: b"+QUSIM: 1\r\n" in line.read(), what=f"URCs in {line.got}")
+        self.assertEqual(line.got, b"\r\nRDY\r\n\r\n+CFUN: 1\r\n\r\n+QUSIM: 1\r\n")
+
+    def test_a_log_that_nobody_reads_any_more(self):
+        reading, writing = os.pipe()
+        self.module.process = subprocess.Popen([DFOTAD, "--module", self.module.folder], stdin=subprocess.DEVNULL, stderr=writing)
+        os.close(writing)
+        os.read(reading, 1)
+        os.close(reading)
+        line = Line(self.path)
+        line.ask(b"ATI\r", b"Revision: v12\r\n\r\nOK\r\n")
+        line.pull()
+        line = Line(self.path)
+        line.ask(b"ATI\r", b"Revision: v12\r\n\r\nOK\r\n")
+        self.assertEqual(self.module.term(), 0)
+
+    def test_the_port_is_served_where_the_area_cannot_be_read(self):
+        (self.module.folder / "state/area").mkdir(parents=True)
+        self.module.start()
+        self.module.wait_log("area: .*; whether the firmware is whole is not known")
+        line = Line(self.path)
+        line.ask(b"ATI\r", b"Revision: v12+incomplete\r\nFOTA: unknown, the area cannot be read\r\n\r\nOK\r\n")
 
     def test_an_upgrade_needs_no_port(self):
         line = Line(self.path)

@@ -108,6 +108,26 @@ class Log(Case):
         self.assertNotIn(SECRET, text)
         self.assertEqual(len(re.findall(r"maria:\*\*\*@", text)), 2, text)
 
+    def test_no_password_of_any_command_however_it_looks(self):
+        module, log = self.module("secrets"), SITE.folder / "secrets.wire"
+        secrets = ["ge?heim", "s3c#ret", "x" * 150]
+        apns = [f'AT+CGDCONT={number},"IP","ftp://u:{secret}@h"' for number, secret in enumerate(secrets[:2], 2)]
+        result = subprocess.run([DFOTA, "at", "--port", str(module.folder / "at"), "--log", str(log), "ATE1", *apns, "AT+CGDCONT?",
+                                 f'AT+QFLST="ftp://u:{secrets[2]}@h"'],
+                                capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn(f'+CGDCONT: 2,"IP","ftp://u:{secrets[0]}@h"', result.stdout)
+        text = log.read_text()
+        for secret in secrets:
+            self.assertNotIn(secret, text)
+            self.assertNotIn(secret[-4:], text)
+        self.assertGreaterEqual(text.count("u:***@h"), 6)
+
+    def test_a_second_source_is_refused_without_saying_its_password(self):
+        result = subprocess.run([DFOTA, "upgrade", "--port", "/dev/null", "--file", "a", "--url", "ftp://u:pass1@h/p"],
+                                capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertNotIn("pass1", result.stdout + result.stderr)
+
     def test_a_log_that_fails_on_the_way_does_not_stop_the_upgrade(self):
         module, log = self.module("fails"), SITE.folder / "fifo"
         os.mkfifo(log)
@@ -122,6 +142,10 @@ class Log(Case):
                                 capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn("nothing was sent", result.stderr)
+        result = subprocess.run([DFOTA, "upgrade", "--port", "/dev/null", "--file", str(SITE.up), "--log", "/no/such/folder/log", "--json"],
+                                capture_output=True, text=True, timeout=60, check=False)
+        last = json.loads(result.stdout.splitlines()[-1])
+        self.assertEqual((result.returncode, last["event"], last["exit"]), (1, "result", 1))
 
 
 class Replay(Case):
