@@ -185,6 +185,58 @@ static void errors_after_a_restart(void **state)
 	}
 }
 
+/* One reading of the attempt from `start` fails, and power goes at operation `at` of it. False when there are less. */
+static bool fault_and_cut(struct bench *bench, uint64_t reading, uint64_t at)
+{
+	struct rig *rig = &bench->rig;
+	bool cut;
+
+	rig_copy(rig, &bench->start);
+	rig->flashes[0].faults[SIM_READ_BACK] = (struct sim_fault){ .skip = reading, .times = 1 };
+	rig_cut(rig, &(struct cut){ .at = at, .outcome = SIM_GARBAGE, .seed = at });
+	(void)!rig_boot(rig);
+	cut = rig->power.off;
+	bench->faults++;
+	bench->errors += cut;
+	rig_power(rig);
+	if (rig_boot(rig))
+		fail_msg("%s: reading %u fails, cut %u: never again", bench->upgrade.name, (unsigned)reading, (unsigned)at);
+	assert_null(rig_end_wrong(rig));
+	return cut;
+}
+
+/* What a recipe reads must not be written without a record of it, whatever a reading says. */
+static void a_reading_fails_and_then_the_power(void **state)
+{
+	static const char *const names[] = { "ahead", "behind" };
+
+	(void)state;
+	for (uint32_t s = 0; s < shape_count; s++) {
+		for (size_t j = 0; j < 2 * sizeof(names) / sizeof(names[0]); j++) {
+			struct bench bench;
+			uint64_t operations;
+
+			if (strcmp(shapes[s].name, names[j / 2]) != 0)
+				continue;
+			bench_open(&bench, &shapes[s], j % 2 ? MEDIUM_NAND : MEDIUM_BLOCK);
+			assert_int_equal(rig_boot(&bench.start), 0);
+			operations = bench.start.trace_count;
+			for (uint64_t at = 2; at <= operations; at += 5) {
+				const struct cut cut = { .at = at, .outcome = SIM_GARBAGE, .seed = at };
+
+				rig_reset(&bench.start);
+				rig_cut(&bench.start, &cut);
+				assert_int_not_equal(rig_boot(&bench.start), 0);
+				rig_power(&bench.start);
+				for (uint64_t reading = 0; reading < 12; reading++)
+					for (uint64_t next = 1; next < 12 && fault_and_cut(&bench, reading, next); next++)
+						;
+			}
+			bench_close(&bench);
+		}
+	}
+}
+
 /* A fault that stays is no wrong success; once it is gone the upgrade goes on. */
 static void a_fault_that_stays_does_no_harm(void **state)
 {
@@ -226,6 +278,7 @@ int main(void)
 		cmocka_unit_test(every_call_fails_once),
 		cmocka_unit_test(a_bit_flips_in_every_call),
 		cmocka_unit_test(errors_after_a_restart),
+		cmocka_unit_test(a_reading_fails_and_then_the_power),
 		cmocka_unit_test(a_fault_that_stays_does_no_harm),
 	};
 
