@@ -13,8 +13,6 @@ KIB = 1 << 10
 # Package bytes divided by those of the best peer on the same pair must not be above this. Classes without a row are held to OTHER.
 MUST = {"arm64-kernel": 0.20, "arm64-userland": 0.40, "arm64-library": 0.20, "armhf": 0.40, "amd64-kernel": 0.40}
 OTHER = 1.02
-EXTREMES = "made" # next to nothing is new there: what a package has beside it is compared with a bare patch of 24 bytes
-EXTREME_MORE = 2 * KIB  # so they may be that much larger as well: signature, manifest, zip, a step for each segment
 MEMORY_MIB = 8  # apply, beside the program's base and one segment
 SEGMENT_MIB = 1
 BUILD_MEMORY = 16  # times the larger image
@@ -27,18 +25,8 @@ def must(row):
     return MUST.get(row["class"], OTHER)
 
 
-def bound(row):
-    """Bytes."""
-    best = row["peers"][row["best"]]["bytes"]
-    return must(row) * best + (EXTREME_MORE if row["class"] == EXTREMES else 0)
-
-
-def told_must(row):
-    return f"{must(row):.2f}" + (f", {EXTREME_MORE:,} more" if row["class"] == EXTREMES else "")
-
-
 def met(row):
-    return row["dfota"]["bytes"] <= bound(row)
+    return row["ratio"] <= must(row)
 
 
 def verdict(good):
@@ -108,29 +96,23 @@ class Check:
         return f"{self.what}: {verdict(False)} by {len(self.failing)} of {len(self.rows)}: {listed(self.failing, self.tell)}"
 
 
-    def share(self):
-        """The same where nothing is asked."""
-        rest = f"; most above it {listed(self.failing, self.tell)}" if self.failing else ""
-        return f"{self.what}: {len(self.rows) - len(self.failing)} of {len(self.rows)}{rest}"
-
-
 class Report:
     def __init__(self, rows, base, versions, missing):
         self.rows, self.base, self.missing = in_order(rows), base, missing
         self.versions = [re.sub(r", Copyright.*", "", version) for version in versions]
         self.names = [name for name in ("bsdiff", "xdelta3", "zstd", "hdiffz") if any(name in row["peers"] for row in rows)]
-        self.timed = [row for row in self.rows if "build_s" in row["peers"].get("bsdiff", {})]
         self.checks = self.made_checks()
-        self.beside = [self.build_time("all pairs, time to build at most bsdiff's", self.timed),
-                       self.build_memory(f"all pairs, memory to build at most {BUILD_MEMORY} times the larger image, an image below 1 MiB "
-                                         "counting as that", self.rows)]
 
     def made_checks(self):
         kernels = [row for row in self.rows if is_kernel(row)]
+        timed = [row for row in self.rows if "build_s" in row["peers"].get("bsdiff", {})]
         base = self.base["apply_mib"]
 
         def above(row):
             return row["dfota"]["apply_mib"] - base - SEGMENT_MIB
+
+        def times(row):
+            return row["dfota"]["build_mib"] * MIB / max(row["largest"], MIB)
 
         return [
             Check(f"peak memory of `dfota apply`, less {base:.1f} MiB that the program takes for a 4 KiB image and "
@@ -142,24 +124,15 @@ class Report:
             Check(f"ELF files decoded at {SPEED_ELF:g} MB/s or more",
                   [row for row in self.rows if row.get("elf") and not is_kernel(row)],
                   lambda row: -speed(row), lambda row: -SPEED_ELF, lambda row: f"{speed(row):.1f}"),
-            self.build_time("kernels: time to build at most bsdiff's", [row for row in self.timed if is_kernel(row)]),
-            self.build_memory(f"kernels: memory to build at most {BUILD_MEMORY} times the larger image", kernels),
+            Check("time to build at most bsdiff's", timed, lambda row: row["dfota"]["build_s"],
+                  lambda row: row["peers"]["bsdiff"]["build_s"],
+                  lambda row: f"{row['dfota']['build_s']:.1f} s against {row['peers']['bsdiff']['build_s']:.1f}"),
+            Check(f"memory to build at most {BUILD_MEMORY} times the larger image (an image below 1 MiB counts as that)", self.rows, times, lambda row: BUILD_MEMORY,
+                  lambda row: f"{times(row):.1f} times ({row['dfota']['build_mib']:.0f} MiB)"),
             Check(f"package at most {ALONE_MORE} bytes above the new images compressed alone", self.rows,
                   lambda row: row["dfota"]["bytes"], lambda row: row["alone"] + ALONE_MORE,
                   lambda row: f"{row['dfota']['bytes']:,} against {row['alone']:,}"),
         ]
-
-    @staticmethod
-    def build_time(what, rows):
-        return Check(what, rows, lambda row: row["dfota"]["build_s"], lambda row: row["peers"]["bsdiff"]["build_s"],
-                     lambda row: f"{row['dfota']['build_s']:.1f} s against {row['peers']['bsdiff']['build_s']:.1f}")
-
-    @staticmethod
-    def build_memory(what, rows):
-        def times(row):
-            return row["dfota"]["build_mib"] * MIB / max(row["largest"], MIB)
-
-        return Check(what, rows, times, lambda row: BUILD_MEMORY, lambda row: f"{times(row):.1f} times ({row['dfota']['build_mib']:.0f} MiB)")
 
     def missed(self):
         return [row for row in self.rows if not met(row)] + [check for check in self.checks if check.failing]
@@ -171,7 +144,7 @@ class Report:
             ratios = [row["ratio"] for row in rows]
             failing = sum(not met(row) for row in rows)
             told = verdict(not failing) + (f" by {failing} of {len(rows)}" if failing else "")
-            out.append(f"| {name} | {len(rows)} | {mean(ratios):.3f} | {min(ratios):.3f} | {max(ratios):.3f} | {told_must(rows[0])} | "
+            out.append(f"| {name} | {len(rows)} | {mean(ratios):.3f} | {min(ratios):.3f} | {max(ratios):.3f} | {must(rows[0]):.2f} | "
                        f"{told} |")
         return out
 
@@ -190,7 +163,7 @@ class Report:
         for row in self.rows:
             cells = [self.peer_cell(row, name) for name in self.names]
             out.append(f"| {title(row)} | {row['full']:,} | " + " | ".join(cells) +
-                       f" | **{row['dfota']['bytes']:,}** | {row['ratio']:.3f} | {told_must(row)} | {verdict(met(row))} |")
+                       f" | **{row['dfota']['bytes']:,}** | {row['ratio']:.3f} | {must(row):.2f} | {verdict(met(row))} |")
         return out
 
     def costs(self):
@@ -204,7 +177,7 @@ class Report:
         return out
 
     def check_lines(self):
-        return [f"- {check.line()}" for check in self.checks] + [f"- {check.share()}" for check in self.beside]
+        return [f"- {check.line()}" for check in self.checks]
 
     def table(self):
         return self.sizes() + ["", *self.classes(), "", *self.check_lines()] + \
@@ -236,9 +209,7 @@ class Report:
                 f"where it is installed; here {', '.join(self.versions)}. {os.cpu_count()} processors.", "", self.measured_when(), "",
                 *([f"![Package size relative to the best peer's]({os.path.basename(svg)})", ""] if svg else []),
                 *notes,
-                "## Classes", "", "The bound holds for each pair, not for the mean. Pairs of class `made` are extremes: where nothing is new, a bare patch is",
-                f"24 bytes, and a signed package with digests of every segment cannot be. They may be {EXTREME_MORE:,} bytes larger.", "",
-                *self.classes(), "",
+                "## Classes", "", "The bound holds for each pair, not for the mean.", "", *self.classes(), "",
                 "## Checks", "", *self.check_lines(), "",
                 "Speed is that of the decoder alone, maps and segments; `dfota apply` proves everything before it writes, and keeps a journal.", "",
                 "## Bytes", "", *self.sizes(), "",
@@ -282,8 +253,7 @@ def chart(rows, path):
             at += 1
             labels.append((short(row["pair"]), at))
             files["met" if met(row) else "failed"].append(f"{min(row['ratio'], WIDEST)} {at}")
-            if row["class"] != EXTREMES:
-                files["bound"].append(f"{must(row)} {at}")
+            files["bound"].append(f"{must(row)} {at}")
             # A number inside the bar's end would be hard to read; of a bar that is cut, it must be inside.
             cut = row["ratio"] > WIDEST * 0.95
             text = f"{row['ratio']:.3f}" if row["ratio"] < 10 else f"{row['ratio']:.0f}"
