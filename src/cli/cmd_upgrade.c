@@ -298,8 +298,10 @@ static int run_single(struct options *o, const char *name, const struct chosen *
 
 	if (o->log && (!wirelog_open(&log, o->log) ||
 		       !wirelog_hide(&log, o->upgrade.source == DFOTA_UPGRADE_URL ? o->upgrade.target : NULL))) {
+		int code = log_fails(o, name);
+
 		(void)wirelog_close(&log);
-		return log_fails(o, name);
+		return code;
 	}
 	o->upgrade.tap = log.tap;
 	o->upgrade.port = module->port;

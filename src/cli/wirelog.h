@@ -30,8 +30,7 @@ struct wirelog {
 	bool full;			     /* writing has failed; the rest is dropped */
 };
 
-/* Creates `path` (mode 0600; a file that is there is replaced). False with errno when it cannot be made. `log` must not move.
- */
+/* Creates `path` (mode 0600; a file that is there is replaced). False with errno when it cannot be made. `log` must not move. */
 bool wirelog_open(struct wirelog *log, const char *path);
 
 /* Passwords of URLs in `text` (NULL allowed) are never written. False with errno when there are too many of them. */

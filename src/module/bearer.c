@@ -70,28 +70,33 @@ static int reap(struct bearer *bearer, pid_t child, bool stoppable)
 	return DFOTA_E_TRANSFER;
 }
 
-static int program(struct bearer *bearer, const char *line, bool stoppable)
+/* With SIGPIPE as it is by default, which this process ignores. */
+static bool start(char **argv, pid_t *ret_child)
 {
-	char text[MODULE_TEXT_MAX + 1], *argv[ARGUMENTS_MAX + 1] = { NULL };
 	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *environment[] = { path, NULL };
 	posix_spawnattr_t attributes;
 	sigset_t piped;
-	pid_t child;
 	bool started;
 
-	memcpy(text, line, strlen(line) + 1);
-	/* What this process ignores, the program need not. */
+	if (posix_spawnattr_init(&attributes))
+		return false;
 	sigemptyset(&piped);
 	sigaddset(&piped, SIGPIPE);
-	started = posix_spawnattr_init(&attributes) == 0;
-	if (started) {
-		started = posix_spawnattr_setsigdefault(&attributes, &piped) == 0 &&
-			  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF) == 0 && split(text, argv) &&
-			  posix_spawn(&child, argv[0], NULL, &attributes, argv, environment) == 0;
-		posix_spawnattr_destroy(&attributes);
-	}
-	if (!started) {
+	started = posix_spawnattr_setsigdefault(&attributes, &piped) == 0 &&
+		  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF) == 0 &&
+		  posix_spawn(ret_child, argv[0], NULL, &attributes, argv, environment) == 0;
+	posix_spawnattr_destroy(&attributes);
+	return started;
+}
+
+static int program(struct bearer *bearer, const char *line, bool stoppable)
+{
+	char text[MODULE_TEXT_MAX + 1], *argv[ARGUMENTS_MAX + 1];
+	pid_t child;
+
+	memcpy(text, line, strlen(line) + 1);
+	if (!split(text, argv) || !start(argv, &child)) {
 		module_log("data call: %s cannot be started", argv[0] ? argv[0] : "the program");
 		return DFOTA_E_TRANSFER;
 	}

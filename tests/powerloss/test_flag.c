@@ -203,6 +203,34 @@ static void five_errors_are_the_end_however_many_cuts(void **state)
 	}
 }
 
+/* It may have begun: so it is not refused, but tried again like any other that has. */
+static void a_journal_that_cannot_be_read_counts_as_begun(void **state)
+{
+	const struct cut cut = { .at = 12, .outcome = SIM_DONE, .ends = 1 };
+	struct upgrade upgrade;
+	struct rig rig;
+
+	(void)state;
+	upgrade_make(&upgrade, shape_named("units"), MEDIUM_NAND, 9, folder);
+	rig_init(&rig, &upgrade, folder);
+	rig_reset(&rig);
+	rig_cut(&rig, &cut);
+	assert_int_not_equal(rig_boot(&rig), 0);
+	rig_power(&rig);
+	assert_true(dfota_updater_phase_mixed(rig_phase(&rig)));
+	rig.area.faults[SIM_READ] = (struct sim_fault){ .times = UINT64_MAX };
+	rig.area.faults[SIM_READ_BACK] = (struct sim_fault){ .times = UINT64_MAX };
+	assert_int_not_equal(rig_boot(&rig), 0);
+	assert_int_equal(rig.report.where, DFOTA_WHERE_JOURNAL);
+	assert_true(rig.report.started);
+	assert_int_equal(rig.power.operations, 0);
+	rig_power(&rig);
+	assert_int_equal(rig_boot(&rig), 0);
+	assert_null(rig_end_wrong(&rig));
+	rig_free(&rig);
+	upgrade_free(&upgrade);
+}
+
 /* ---- giving up --------------------------------------------------------------------------------
  */
 
@@ -213,6 +241,20 @@ static int abandon(struct rig *rig)
 	rig->records = 0;
 	rig->trace_count = 0;
 	return dfota_updater_abandon(&rig->config, rig->memory, rig->memory_bytes);
+}
+
+/* After a cut in the middle of giving up: it is given up again first, or not, and the same package then leads to its end. */
+static void goes_on(struct rig *rig, bool again)
+{
+	if (again) {
+		assert_int_equal(abandon(rig), 0);
+		assert_null(rig_old_wrong(rig));
+		rig_power(rig);
+		assert_int_equal(rig_phase(rig), DFOTA_PHASE_ABANDONED);
+		rig_power(rig);
+	}
+	assert_int_equal(rig_boot(rig), 0);
+	assert_null(rig_end_wrong(rig));
 }
 
 /* Cut at every operation: afterwards the module may try again, give up again, or go on. */
@@ -228,7 +270,6 @@ static void whole_flash_may_be_abandoned(void **state)
 		upgrade_make(&upgrade, shape_named("grow"), (enum shape_medium)m, 9, folder);
 		rig_init(&rig, &upgrade, folder);
 		for (uint64_t at = 1;; at++) {
-			bool again = at % 2;
 			int error;
 
 			rig_reset(&rig);
@@ -251,15 +292,7 @@ static void whole_flash_may_be_abandoned(void **state)
 			cuts++;
 			assert_int_not_equal(error, 0);
 			rig_power(&rig);
-			if (again) {
-				assert_int_equal(abandon(&rig), 0);
-				assert_null(rig_old_wrong(&rig));
-				rig_power(&rig);
-				assert_int_equal(rig_phase(&rig), DFOTA_PHASE_ABANDONED);
-				rig_power(&rig);
-			}
-			assert_int_equal(rig_boot(&rig), 0);
-			assert_null(rig_end_wrong(&rig));
+			goes_on(&rig, at % 2);
 		}
 		rig_power(&rig);
 		assert_null(rig_old_wrong(&rig));
@@ -310,15 +343,7 @@ static void grown_flash_may_be_abandoned_at_any_time(void **state)
 			cut = rig.power.off;
 			assert_true(cut ? error != 0 : error == 0);
 			rig_power(&rig);
-			if (second % 2) {
-				assert_int_equal(abandon(&rig), 0);
-				assert_null(rig_old_wrong(&rig));
-				rig_power(&rig);
-				assert_int_equal(rig_phase(&rig), DFOTA_PHASE_ABANDONED);
-				rig_power(&rig);
-			}
-			assert_int_equal(rig_boot(&rig), 0);
-			assert_null(rig_end_wrong(&rig));
+			goes_on(&rig, second % 2);
 		}
 	}
 done:
@@ -375,6 +400,7 @@ int main(void)
 		cmocka_unit_test(the_verdict_depends_on_class_start_and_count),
 		cmocka_unit_test(what_cannot_change_is_refused_at_once),
 		cmocka_unit_test(five_errors_are_the_end_however_many_cuts),
+		cmocka_unit_test(a_journal_that_cannot_be_read_counts_as_begun),
 		cmocka_unit_test(whole_flash_may_be_abandoned),
 		cmocka_unit_test(grown_flash_may_be_abandoned_at_any_time),
 		cmocka_unit_test(a_mixture_is_never_abandoned),
