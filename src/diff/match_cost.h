@@ -14,7 +14,8 @@
 #define COST_TARGET    160u /* same but for an address that is not predicted */
 #define COST_BYTE      120u /* one byte differs */
 #define COST_BYTE_MORE 70u  /* each further one */
-#define COST_LITERAL   320u /* four bytes without an old one */
+#define COST_LITERAL   320u /* four bytes without an old one, */
+#define COST_TEXT      130u /* of text */
 #define COST_EXPLAINED 16u /* below this, a cell is equal or predicted */
 
 /* A cell of the new image. */
@@ -36,6 +37,11 @@ static inline void cell_load(struct cell *cell, const struct view *view,
 	cell->mask = view_mask(region);
 	cell->has_data = view->predicted && region && view_has_data(region);
 	cell->distance = cell->has_data ? view_distance(region, at, cell->raw) : NO_DISTANCE;
+}
+
+static inline uint32_t literal_cost(const struct cell *cell, const struct view *view)
+{
+	return view_is_text(view, cell->at) ? COST_TEXT : COST_LITERAL;
 }
 
 /* `old` is cell->at + diagonal, and four bytes are there. */

@@ -375,7 +375,9 @@ int view_open(struct view *view, const struct diff_match_input *input)
 	view->distances = calloc((size_t)view->old.bytes / 4 + 1, sizeof(*view->distances));
 	if (!view->distances)
 		return DFOTA_E_MEMORY;
-	error = diff_btf_normalise(view->old.regions, view->old.raw, view->old.shape);
+	error = view_find_text(view);
+	if (!error)
+		error = diff_btf_normalise(view->old.regions, view->old.raw, view->old.shape);
 	if (!error)
 		error = diff_btf_normalise(view->new.regions, view->new.raw, view->new.shape);
 	return error ? error : sweep_all(view, NULL, input->threads);
@@ -420,5 +422,6 @@ void view_close(struct view *view)
 	free(view->new.shape);
 	free(view->new.keyed);
 	free(view->distances);
+	free(view->text);
 	*view = (struct view){ 0 };
 }

@@ -32,6 +32,7 @@ struct view {
 	 * a distance, salted by its region. Of the new image it is found from position and word: view_distance.
 	 */
 	uint32_t *distances;
+	uint8_t *text;	 /* bit for each cell of the new image that stands in text */
 	bool predicted;	 /* old keys and distances come from a map */
 	bool has_phases; /* some region's is not 0 */
 };
@@ -40,6 +41,14 @@ struct view {
  */
 int view_open(struct view *view, const struct diff_match_input *input) DFOTA_MUST_CHECK;
 void view_close(struct view *view);
+
+/* Fills view->text; called by view_open. */
+int view_find_text(struct view *view) DFOTA_MUST_CHECK;
+
+static inline bool view_is_text(const struct view *view, uint32_t at)
+{
+	return view->text[at / (8 * CELL)] >> (at / CELL % 8) & 1;
+}
 
 /* Keys and distances of the old image for what `map` predicts; pointers in its shape move with it.
  */
