@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@
 #include "site.h"
 
 #include "dfota/diff.h"
+
+#define LARGE (32 << 10) /* bytes of a buffer */
 
 struct pack {
 	const char *old_folder, *new_folder, *output, *key;
@@ -277,6 +280,14 @@ static void package_print(const struct pack *pack, const struct dfota_updater_re
 		       cli_size(report->area_bytes, area));
 }
 
+/* Buffers of all sizes come and go: what is freed goes back at once, or the peak is a quarter higher. */
+static void memory_prepare(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+#endif
+}
+
 static int pack_do(struct pack *pack)
 {
 	struct dfota_updater_report report = { 0 };
@@ -284,6 +295,7 @@ static int pack_do(struct pack *pack)
 
 	if (error)
 		return CLI_FAILED;
+	memory_prepare();
 	pack->options.progress = on_progress;
 	pack->options.progress_context = pack;
 	pack->options.unproven = pack->check; /* its rehearsal decodes everything too */

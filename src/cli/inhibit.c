@@ -11,6 +11,7 @@
 
 #ifdef CLI_SYSTEMD
 
+#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 
 #define SERVICE	   "org.freedesktop.ModemManager1"
@@ -18,17 +19,50 @@
 #define MODEM	   SERVICE ".Modem"
 #define TIMEOUT_US 20000000 /* a modem is disabled before it is let go */
 
+/* libsystemd is loaded when it is needed: a host may be without it, and other commands start faster. */
+#define LIBRARY "libsystemd.so.0"
+
+#define FUNCTIONS(x)                                                                                \
+	x(sd_bus_open_system) x(sd_bus_unref) x(sd_bus_flush_close_unref) x(sd_bus_call)            \
+	x(sd_bus_call_method) x(sd_bus_message_new_method_call) x(sd_bus_message_append)            \
+	x(sd_bus_message_unref) x(sd_bus_message_read) x(sd_bus_message_skip)                       \
+	x(sd_bus_message_enter_container) x(sd_bus_message_exit_container)
+
+#define DECLARE(name) __typeof__(&name) name;
+static struct {
+	FUNCTIONS(DECLARE)
+} bus_of;
+
+/* `place` is a pointer to a function, whatever its type. */
+static bool find(void *library, const char *name, void *place)
+{
+	void *function = dlsym(library, name);
+
+	memcpy(place, &function, sizeof(function));
+	return function != NULL;
+}
+
+static bool library_load(void)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	bool good = library != NULL;
+
+#define FIND(name) good = good && find(library, #name, &bus_of.name);
+	FUNCTIONS(FIND)
+	return good;
+}
+
 static bool is_running(sd_bus *bus)
 {
 	sd_bus_message *reply = NULL;
 	int has = 0;
 	int error =
-	    sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+	    bus_of.sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
 			       "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", SERVICE);
 
 	if (error >= 0)
-		error = sd_bus_message_read(reply, "b", &has);
-	sd_bus_message_unref(reply);
+		error = bus_of.sd_bus_message_read(reply, "b", &has);
+	bus_of.sd_bus_message_unref(reply);
 	return error >= 0 && has;
 }
 
@@ -36,55 +70,55 @@ static bool is_running(sd_bus *bus)
 static int ports_hold(sd_bus_message *m, const char *name, bool *ret_held)
 {
 	const char *port;
-	int more = sd_bus_message_enter_container(m, 'v', "a(su)");
+	int more = bus_of.sd_bus_message_enter_container(m, 'v', "a(su)");
 
 	if (more >= 0)
-		more = sd_bus_message_enter_container(m, 'a', "(su)");
+		more = bus_of.sd_bus_message_enter_container(m, 'a', "(su)");
 	if (more < 0)
 		return more;
-	while ((more = sd_bus_message_read(m, "(su)", &port, NULL)) > 0)
+	while ((more = bus_of.sd_bus_message_read(m, "(su)", &port, NULL)) > 0)
 		*ret_held |= strcmp(port, name) == 0;
 	if (more >= 0)
-		more = sd_bus_message_exit_container(m);
-	return more < 0 ? more : sd_bus_message_exit_container(m);
+		more = bus_of.sd_bus_message_exit_container(m);
+	return more < 0 ? more : bus_of.sd_bus_message_exit_container(m);
 }
 
 /* a{sv} of one modem. */
 static int modem_read(sd_bus_message *m, const char *name, bool *ret_held, const char **ret_device)
 {
 	const char *key;
-	int more = sd_bus_message_enter_container(m, 'a', "{sv}");
+	int more = bus_of.sd_bus_message_enter_container(m, 'a', "{sv}");
 
-	while (more >= 0 && (more = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		more = sd_bus_message_read(m, "s", &key);
+	while (more >= 0 && (more = bus_of.sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		more = bus_of.sd_bus_message_read(m, "s", &key);
 		if (more >= 0 && strcmp(key, "Ports") == 0)
 			more = ports_hold(m, name, ret_held);
 		else if (more >= 0 && strcmp(key, "Device") == 0)
-			more = sd_bus_message_read(m, "v", "s", ret_device);
+			more = bus_of.sd_bus_message_read(m, "v", "s", ret_device);
 		else if (more >= 0)
-			more = sd_bus_message_skip(m, "v");
+			more = bus_of.sd_bus_message_skip(m, "v");
 		if (more >= 0)
-			more = sd_bus_message_exit_container(m);
+			more = bus_of.sd_bus_message_exit_container(m);
 	}
-	return more < 0 ? more : sd_bus_message_exit_container(m);
+	return more < 0 ? more : bus_of.sd_bus_message_exit_container(m);
 }
 
 /* a{sa{sv}} of one object. */
 static int object_read(sd_bus_message *m, const char *name, bool *ret_held, const char **ret_device)
 {
 	const char *interface;
-	int more = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+	int more = bus_of.sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
 
-	while (more >= 0 && (more = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
-		more = sd_bus_message_read(m, "s", &interface);
+	while (more >= 0 && (more = bus_of.sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+		more = bus_of.sd_bus_message_read(m, "s", &interface);
 		if (more >= 0 && strcmp(interface, MODEM) == 0)
 			more = modem_read(m, name, ret_held, ret_device);
 		else if (more >= 0)
-			more = sd_bus_message_skip(m, "a{sv}");
+			more = bus_of.sd_bus_message_skip(m, "a{sv}");
 		if (more >= 0)
-			more = sd_bus_message_exit_container(m);
+			more = bus_of.sd_bus_message_exit_container(m);
 	}
-	return more < 0 ? more : sd_bus_message_exit_container(m);
+	return more < 0 ? more : bus_of.sd_bus_message_exit_container(m);
 }
 
 /* The device whose modem has this port; false when there is none. */
@@ -93,25 +127,25 @@ static bool device_find(sd_bus *bus, const char *name, char ret_uid[INHIBIT_UID_
 	sd_bus_message *m = NULL;
 	const char *path, *device = NULL;
 	bool held = false;
-	int more = sd_bus_call_method(bus, SERVICE, OBJECT, "org.freedesktop.DBus.ObjectManager",
+	int more = bus_of.sd_bus_call_method(bus, SERVICE, OBJECT, "org.freedesktop.DBus.ObjectManager",
 				      "GetManagedObjects", NULL, &m, "");
 
 	if (more >= 0)
-		more = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+		more = bus_of.sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
 	while (more >= 0 && !(held && device) &&
-	       (more = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+	       (more = bus_of.sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
 		held = false;
 		device = NULL;
-		more = sd_bus_message_read(m, "o", &path);
+		more = bus_of.sd_bus_message_read(m, "o", &path);
 		if (more >= 0)
 			more = object_read(m, name, &held, &device);
 		if (more >= 0)
-			more = sd_bus_message_exit_container(m);
+			more = bus_of.sd_bus_message_exit_container(m);
 	}
 	held = more >= 0 && held && device && strlen(device) <= INHIBIT_UID_MAX;
 	if (held)
 		snprintf(ret_uid, INHIBIT_UID_MAX + 1, "%s", device);
-	sd_bus_message_unref(m);
+	bus_of.sd_bus_message_unref(m);
 	return held;
 }
 
@@ -119,13 +153,13 @@ static int set(sd_bus *bus, const char *uid, bool on)
 {
 	sd_bus_message *m = NULL;
 	int error =
-	    sd_bus_message_new_method_call(bus, &m, SERVICE, OBJECT, SERVICE, "InhibitDevice");
+	    bus_of.sd_bus_message_new_method_call(bus, &m, SERVICE, OBJECT, SERVICE, "InhibitDevice");
 
 	if (error >= 0)
-		error = sd_bus_message_append(m, "sb", uid, on);
+		error = bus_of.sd_bus_message_append(m, "sb", uid, on);
 	if (error >= 0)
-		error = sd_bus_call(bus, m, TIMEOUT_US, NULL, NULL);
-	sd_bus_message_unref(m);
+		error = bus_of.sd_bus_call(bus, m, TIMEOUT_US, NULL, NULL);
+	bus_of.sd_bus_message_unref(m);
 	return error;
 }
 
@@ -136,9 +170,15 @@ bool inhibit_begin(struct inhibit *inhibit, const char *port, const char *uid, c
 	bool found, good = true;
 
 	memset(inhibit, 0, sizeof(*inhibit));
-	if (sd_bus_open_system(&bus) < 0 || !is_running(bus)) {
+	if (!library_load()) {
 		free(real);
-		sd_bus_unref(bus);
+		if (uid)
+			*ret_why = "there is no " LIBRARY ", so ModemManager cannot be asked";
+		return !uid;
+	}
+	if (bus_of.sd_bus_open_system(&bus) < 0 || !is_running(bus)) {
+		free(real);
+		bus_of.sd_bus_unref(bus);
 		return true;
 	}
 	if (uid) {
@@ -158,7 +198,7 @@ bool inhibit_begin(struct inhibit *inhibit, const char *port, const char *uid, c
 		    "ModemManager does not let go of the device (is this user allowed to ask it?)";
 		good = false;
 	}
-	sd_bus_flush_close_unref(bus);
+	bus_of.sd_bus_flush_close_unref(bus);
 	return good;
 }
 
@@ -170,7 +210,7 @@ void inhibit_end(struct inhibit *inhibit)
 	if (!bus)
 		return;
 	(void)set(bus, inhibit->uid, false);
-	sd_bus_flush_close_unref(bus);
+	bus_of.sd_bus_flush_close_unref(bus);
 }
 
 #else

@@ -36,14 +36,14 @@ int diff_index_make(struct diff_index *index, const uint8_t *old, size_t old_byt
 		return DFOTA_E_MEMORY;
 	}
 	for (size_t i = 0; i + 1 < old_bytes; i++)
-		index->bucket_end[old[i] << 8 | old[i + 1]]++;
-	for (size_t i = 0; i < 1u << 16; i++) {
-		/* The last byte alone sorts before all pairs that start with it. */
-		if (i == (size_t)old[old_bytes - 1] << 8)
-			sum++;
+		index->bucket[old[i] << 8 | old[i + 1]]++;
+	index->lone = old[old_bytes - 1] << 8; /* the last byte alone sorts before all pairs that start with it */
+	for (int32_t i = 0; i <= 1 << 16; i++) {
+		int32_t count = index->bucket[i];
+
+		sum += i == index->lone;
 		index->bucket[i] = sum;
-		sum += index->bucket_end[i];
-		index->bucket_end[i] = sum;
+		sum += count;
 	}
 	return 0;
 }
@@ -129,7 +129,7 @@ static size_t look_up(const struct diff_index *index, const uint8_t *text, size_
 		return 0;
 	pair = (unsigned)(text[0] << 8 | text[1]);
 	low = index->bucket[pair];
-	high = index->bucket_end[pair];
+	high = index->bucket[pair + 1] - (pair + 1 == (unsigned)index->lone);
 	while (low < high) {
 		int32_t middle = low + (high - low) / 2, suffix = index->suffixes[middle];
 		size_t same = common_with(index, suffix, text,

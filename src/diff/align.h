@@ -19,7 +19,7 @@ struct diff_index {
 	size_t old_bytes;
 	int32_t *suffixes;
 	int32_t bucket[(1u << 16) + 1]; /* first suffix for each two leading bytes */
-	int32_t bucket_end[1u << 16];
+	int32_t lone;                   /* the bucket before which the suffix of one byte stands */
 };
 
 /* Errors: DFOTA_E_MEMORY, DFOTA_E_ARGUMENT over DIFF_OLD_MAX. `old` must outlive the index. */

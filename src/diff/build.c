@@ -16,6 +16,7 @@
 
 #define UNIT_DEFAULT    (128u << 10)
 #define SEGMENT_DEFAULT (1u << 20)
+#define CODER_BYTES     (1u << 20) /* of an image for each coder at work: it takes a multiple of that */
 #define PLAIN_ALWAYS    (4u << 20) /* bytes of images that are built with both codings */
 
 static void tell(const struct build *build, unsigned permille)
@@ -35,13 +36,16 @@ static void on_done(void *context, size_t finished)
 int build_items(struct build *build, size_t count, unsigned to,
 		     int (*work)(void *context, size_t item))
 {
+	uint64_t bytes = build->images.old_bytes > build->images.new_bytes ? build->images.old_bytes
+									   : build->images.new_bytes;
+	unsigned threads = diff_threads(build->options.threads, (size_t)(bytes / CODER_BYTES) + (bytes < CODER_BYTES));
 	int error = 0;
 
 	build->permille_from = build->permille_to;
 	build->permille_to = to;
 	build->work = count;
 	if (count > 0)
-		error = diff_parallel(build->options.threads, count, work, build, on_done);
+		error = diff_parallel(threads, count, work, build, on_done);
 	tell(build, to);
 	return error;
 }
@@ -73,21 +77,32 @@ static int segment_align(void *context, size_t item)
 	if (segment->changed_units == 0)
 		return diff_pieces_add(&segment->found, segment->start,
 				       segment->end - segment->start, 0);
-	return diff_align(&build->index, build->images.new_image, segment->start, segment->end,
+	return diff_align(build->index, build->images.new_image, segment->start, segment->end,
 			  &segment->found);
+}
+
+static void index_drop(struct build *build)
+{
+	if (build->index)
+		diff_index_free(build->index);
+	free(build->index);
+	build->index = NULL;
 }
 
 /* Pieces of all segments, found in each by itself. */
 static int align_plain(struct build *build)
 {
-	int error = diff_index_make(&build->index, build->images.old_image,
-				    (size_t)build->images.old_bytes);
+	int error;
 
+	build->index = malloc(sizeof(*build->index)); /* large */
+	if (!build->index)
+		return DFOTA_E_MEMORY;
+	error = diff_index_make(build->index, build->images.old_image, (size_t)build->images.old_bytes);
 	build->permille_to = 200;
 	tell(build, 200);
 	if (!error)
 		error = build_items(build, build->count, 400, segment_align);
-	diff_index_free(&build->index);
+	index_drop(build);
 	for (uint32_t i = 0; i < build->count && !error; i++) {
 		struct diff_pieces *found = &build->segments[i].found;
 
@@ -232,7 +247,7 @@ static int build_open(struct build *build)
 
 static void build_close(struct build *build)
 {
-	diff_index_free(&build->index);
+	index_drop(build);
 	for (uint32_t i = 0; build->segments && i < build->count; i++) {
 		diff_pieces_free(&build->segments[i].found);
 		diff_ranges_free(&build->segments[i].reads);

@@ -33,7 +33,7 @@ struct build {
 	struct regions old_regions, new_regions;
 	struct diff_symbols symbols;
 	struct diff_pieces pieces;         /* of the whole new image */
-	struct diff_index index;
+	struct diff_index *index;          /* PLAIN, while aligning */
 	struct diff_predictor predictor;
 	struct dfota_delta_header header;
 	struct build_segment *segments;

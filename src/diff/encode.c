@@ -14,7 +14,7 @@
 #define QUICKLY 0u
 
 struct stream {
-	uint8_t *bytes;
+	uint8_t *bytes; /* NULL while it is only counted */
 	size_t count, room;
 };
 
@@ -42,7 +42,8 @@ static void put(struct streams *streams, enum plain_stream which, const uint8_t 
 		streams->full = true;
 		return;
 	}
-	memcpy(stream->bytes + stream->count, bytes, count);
+	if (stream->bytes)
+		memcpy(stream->bytes + stream->count, bytes, count);
 	stream->count += count;
 }
 
@@ -91,9 +92,10 @@ static void put_add(struct streams *streams, const struct diff_images *images, u
 		streams->full = true;
 		return;
 	}
-	subtract(stream->bytes + stream->count, images->new_image + streams->at,
-		 images->old_image + (streams->at + (uint64_t)streams->diagonal), (size_t)bytes, streams->at,
-		 streams->flags);
+	if (stream->bytes)
+		subtract(stream->bytes + stream->count, images->new_image + streams->at,
+			 images->old_image + (streams->at + (uint64_t)streams->diagonal), (size_t)bytes,
+			 streams->at, streams->flags);
 	stream->count += bytes;
 	streams->at += bytes;
 }
@@ -254,25 +256,6 @@ struct workbench {
 	uint8_t *scratch;
 };
 
-static int workbench_open(struct workbench *bench, uint32_t segment_bytes)
-{
-	size_t room = (size_t)segment_bytes + plain_control_max(segment_bytes);
-	uint8_t *p;
-
-	*bench = (struct workbench){ 0 };
-	p = bench->memory = malloc(room * (2 * PLAIN_STREAMS + 2));
-	if (!p)
-		return DFOTA_E_MEMORY;
-	for (int i = 0; i < PLAIN_STREAMS; i++, p += room)
-		bench->streams.all[i] = (struct stream){ .bytes = p, .room = segment_bytes };
-	bench->streams.all[PLAIN_CONTROL].room = plain_control_max(segment_bytes);
-	for (int i = 0; i < PLAIN_STREAMS; i++, p += room)
-		bench->packed[i].bytes = p;
-	bench->words.bytes = p;
-	bench->scratch = p + room;
-	return 0;
-}
-
 /* Lays out the segment's streams anew. */
 static void fill_streams(struct workbench *bench, const struct diff_images *images, const struct extent *extent,
 			 unsigned flags)
@@ -285,6 +268,40 @@ static void fill_streams(struct workbench *bench, const struct diff_images *imag
 	streams->diagonal = 0;
 	streams->flags = flags;
 	put_segment(streams, images, extent->end, extent->pieces, extent->count);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Streams are counted first, and get as much as they need: packed, they have no more. */
+static int workbench_open(struct workbench *bench, uint32_t segment_bytes, const struct diff_images *images,
+			  const struct extent *extent)
+{
+	struct stream *all = bench->streams.all;
+	size_t bytes = 0, largest = 0;
+	uint8_t *p;
+
+	*bench = (struct workbench){ 0 };
+	for (int i = 0; i < PLAIN_STREAMS; i++)
+		all[i].room = i == PLAIN_CONTROL ? plain_control_max(segment_bytes) : segment_bytes;
+	fill_streams(bench, images, extent, 0);
+	for (int i = 0; i < PLAIN_STREAMS; i++) {
+		bytes += 2 * all[i].count;
+		largest = larger(largest, all[i].count);
+	}
+	p = bench->memory = malloc(bytes + all[PLAIN_DIFFERENCE].count + largest + 1);
+	if (!p)
+		return DFOTA_E_MEMORY;
+	for (int i = 0; i < PLAIN_STREAMS; i++) {
+		all[i].bytes = p;
+		bench->packed[i].bytes = p + all[i].count;
+		p += 2 * all[i].count;
+	}
+	bench->words.bytes = p;
+	bench->scratch = p + all[PLAIN_DIFFERENCE].count;
+	return 0;
 }
 
 /* The difference as words, if that is smaller. */
@@ -387,10 +404,11 @@ int diff_encode(const struct diff_images *images, uint64_t start, uint64_t end,
 	struct workbench bench;
 	int error;
 
-	error = workbench_open(&bench, segment_bytes);
+	error = workbench_open(&bench, segment_bytes, images, &extent);
 	if (error)
 		return error;
-	error = pack_all(&bench, images, &extent, effort, choice);
+	if (!bench.streams.full)
+		error = pack_all(&bench, images, &extent, effort, choice);
 	if (error == 0 && !bench.streams.full)
 		error = join(&bench, choice->words ? PLAIN_WORDS : 0, (size_t)(end - start), &chunk);
 	free(bench.memory);

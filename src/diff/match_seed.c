@@ -15,8 +15,22 @@
 	16u /* bytes before the end of what was followed at which the next look-up starts */
 #define SURE_BACK 28u
 
+/* Goes the last seed on with this one? */
+static bool extend_last(struct seeds *seeds, uint32_t at, uint32_t bytes, int64_t diagonal)
+{
+	struct seed *last = seeds->count ? &seeds->items[seeds->count - 1] : NULL;
+
+	if (!last || last->diagonal != diagonal || at < last->at || at - last->at > last->bytes)
+		return false;
+	if (at - last->at + bytes > last->bytes)
+		last->bytes = at - last->at + bytes;
+	return true;
+}
+
 int seeds_add(struct seeds *seeds, uint32_t at, uint32_t bytes, int64_t diagonal)
 {
+	if (extend_last(seeds, at, bytes, diagonal))
+		return 0;
 	if (seeds->count == seeds->room) {
 		size_t room = seeds->room ? seeds->room * 2 : 1024;
 		struct seed *items = realloc(seeds->items, room * sizeof(*items));

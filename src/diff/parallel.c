@@ -59,7 +59,7 @@ static void *run_worker(void *argument)
 	return NULL;
 }
 
-static unsigned wanted_threads(unsigned threads, size_t count)
+unsigned diff_threads(unsigned threads, size_t most)
 {
 	if (threads == 0) {
 		long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -68,7 +68,7 @@ static unsigned wanted_threads(unsigned threads, size_t count)
 	}
 	if (threads > THREADS_MAX)
 		threads = THREADS_MAX;
-	return threads < count ? threads : (unsigned)count;
+	return threads < most ? threads : (unsigned)most;
 }
 
 static void watch(struct pool *pool, void (*done)(void *context, size_t finished))
@@ -113,7 +113,7 @@ int diff_parallel(unsigned threads, size_t count, int (*work)(void *context, siz
 	pthread_t ids[THREADS_MAX];
 	unsigned started = 0;
 
-	threads = wanted_threads(threads, count);
+	threads = diff_threads(threads, count);
 	if (threads < 2)
 		return run_alone(&pool, done);
 	pthread_mutex_lock(&pool.lock);

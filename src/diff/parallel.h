@@ -9,6 +9,9 @@
 
 #include "dfota/error.h"
 
+/* Threads that there will be when so many are asked for (0: one for each CPU), and no more than `most` make sense. */
+unsigned diff_threads(unsigned threads, size_t most);
+
 /* Calls work(context, i) once for every i below `count`, in any order and at once, on `threads` threads
  * (0: one for each CPU). `done` (may be NULL) is called on the calling thread with the number of items
  * finished. Returns 0 or the error of the lowest failed item; after an error items may be left out.

@@ -53,11 +53,10 @@ int dfota_pkgbuild_begin(struct dfota_pkgbuild **ret_build, const char *path, co
 			 const char *from, const char *to)
 {
 	struct dfota_pkgbuild *build = calloc(1, sizeof(*build));
-	int error, fault = 0;
+	int error = 0, fault = 0;
 
 	if (!build)
 		return DFOTA_E_MEMORY;
-	error = dfota_digest_open(&build->digest);
 	build->path = strdup(path);
 	if (asprintf(&build->temporary, "%s.tmp", path) < 0)
 		build->temporary = NULL;
@@ -212,13 +211,16 @@ int dfota_pkgbuild_add(struct dfota_pkgbuild *build, const char *partition,
 	char name[DFOTA_PARTITION_NAME_MAX + sizeof(".delta")];
 	uint8_t *index = NULL, *delta;
 	size_t index_bytes = 0, chunk_bytes = (size_t)image->header.chunk_bytes;
-	int error;
+	int error = 0;
 
 	if (!dfota_partition_name_ok(partition) ||
 	    json_array_size(build->partitions) >= DFOTA_PARTITIONS_MAX)
 		return DFOTA_E_ARGUMENT;
 	(void)snprintf(name, sizeof(name), "%s.delta", partition); /* bounded by the check above */
-	error = steps_digest(build, image, old_image, new_image);
+	if (!build->digest.context) /* not before: libcrypto is large, and so is what images are compared with */
+		error = dfota_digest_open(&build->digest);
+	if (!error)
+		error = steps_digest(build, image, old_image, new_image);
 	if (!error)
 		error = dfota_delta_write_index(image, &index, &index_bytes);
 	if (!error)
