@@ -18,7 +18,7 @@
 
 #include "dfota/diff.h"
 
-#define LARGE (32 << 10) /* bytes of a buffer */
+#define LARGE (128 << 10) /* bytes of a buffer */
 
 struct pack {
 	const char *old_folder, *new_folder, *output, *key;

@@ -18,6 +18,7 @@
 #define SEGMENT_DEFAULT (1u << 20)
 #define CODER_BYTES     (1u << 20) /* of an image for each coder at work: it takes a multiple of that */
 #define PLAIN_ALWAYS    (4u << 20) /* bytes of images that are built with both codings */
+#define PREDICTED_WELL  4u         /* unless so many words are predicted for each that is not */
 
 static void tell(const struct build *build, unsigned permille)
 {
@@ -269,7 +270,8 @@ static bool anything_changed(const struct diff_images *images)
 		memcmp(images->old_image, images->new_image, (size_t)images->new_bytes) != 0);
 }
 
-/* The delta with one coding; none when it is PLAIN and will not be smaller than `beat` bytes. */
+/* The delta with one coding; none when that has no hope: PREDICT of noise, PLAIN that will not be smaller than `beat`
+ * bytes. */
 static int build_with(const struct diff_images *images, const struct dfota_diff_options *options,
 		      enum dfota_coding coding, uint64_t beat, struct dfota_delta_image *ret_delta)
 {
@@ -280,9 +282,10 @@ static int build_with(const struct diff_images *images, const struct dfota_diff_
 
 	if (!error && anything_changed(images))
 		error = coding == DFOTA_CODING_PLAIN ? align_plain(&build) : align_predict(&build);
-	if (!error)
+	hopeless = !error && coding == DFOTA_CODING_PREDICT && build_is_noise(&build);
+	if (!error && !hopeless)
 		error = build_place(&build, &placing);
-	if (!error)
+	if (!error && !hopeless)
 		error = coding == DFOTA_CODING_PLAIN ? build_encode_plain(&build, beat, &hopeless)
 						     : build_encode_predict(&build);
 	if (!error && !hopeless)
@@ -299,23 +302,28 @@ static uint64_t delta_cost(const struct dfota_delta_image *delta)
 	return dfota_delta_index_bytes(&delta->header) + delta->header.chunk_bytes;
 }
 
-/* Were there words that are another than the old one at their place? */
-static bool anything_predicted(const struct dfota_delta_counts *counts)
+/* Words that are another than the old one at their place, and were foreseen. */
+static uint64_t words_predicted(const struct dfota_delta_counts *counts)
 {
-	bool any = counts->missed > 0;
+	uint64_t words = 0;
 
 	for (unsigned k = 0; k < GUESS_KINDS; k++)
-		any |= counts->flagged[k] > 0 || (counts->clean[k] > 0 && k != GUESS_SAME);
-	return any;
+		if (k != GUESS_SAME)
+			words += counts->clean[k] + counts->flagged[k];
+	return words;
 }
 
-/* Where prediction has found little, plain matching may do better, and small images are quickly tried. */
+/* Where prediction has found little, plain matching may do better; small images are quickly tried. */
 static bool plain_may_win(const struct dfota_delta_image *delta)
 {
-	uint64_t cost = delta_cost(delta);
+	const struct dfota_delta_counts *counts = &delta->counts;
+	uint64_t predicted = words_predicted(counts);
 
-	return delta->header.new_bytes <= PLAIN_ALWAYS || cost > delta->header.new_bytes / 8 ||
-	       !anything_predicted(&delta->counts);
+	if (!delta->steps || delta_cost(delta) > delta->header.new_bytes / 8)
+		return true;
+	if (delta->header.new_bytes <= PLAIN_ALWAYS)
+		return predicted <= (counts->missed + counts->literals / 4) * PREDICTED_WELL;
+	return predicted + counts->flagged[GUESS_SAME] + counts->missed == 0;
 }
 
 int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t *new_image,
@@ -331,6 +339,7 @@ int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t
 	if (!error && predict)
 		error = build_with(&images, &resolved, DFOTA_CODING_PREDICT, 0, &delta);
 	if (!error && (!predict || plain_may_win(&delta))) {
+		predict = delta.steps != NULL;
 		resolved.progress = predict ? NULL : resolved.progress;
 		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, predict ? delta_cost(&delta) : UINT64_MAX,
 				   &plain);

@@ -2,7 +2,7 @@
  *
  * Private to diff: a delta in the making, with one coding.
  *
- * Files: build.c aligns every segment and holds all together; build_code.c codes and proves them; place.c finds order and stash plan before anything is
+ * Files: build.c aligns every segment and holds all together; build_noise.c tells what is not worth a model; build_code.c codes and proves them; place.c finds order and stash plan before anything is
  * coded, takes from segments what has no room in the stash, and writes the steps.
  *
  * What a segment may read follows from its pieces alone (build_reads). So the plan is made first, and coding
@@ -54,6 +54,9 @@ void build_forget_chunks(struct build *build);
  * does not give the new image, or reads what was not planned.
  */
 int build_prove(struct build *build) DFOTA_MUST_CHECK;
+
+/* After aligning: is nearly all that changes without counterpart, and looks like random bytes? */
+bool build_is_noise(const struct build *build);
 
 /* Fills each written segment's reads from the pieces. */
 int build_reads(struct build *build) DFOTA_MUST_CHECK;
