@@ -12,6 +12,7 @@
 #include "parallel.h"
 
 #define MATCH_PASSES 3u
+#define SHAPE_PASSES 2u /* afterwards hardly a shape changes, and a suffix array takes longer than anything else */
 #define REFINE 3 /* bytes by which the end of a piece may move: less than a cell */
 
 struct matcher {
@@ -51,7 +52,7 @@ static int walk_stretch(void *context, size_t item)
 	return path_find(&matcher->view, matcher->seeds, item, &matcher->parts[item]);
 }
 
-/* The pieces of all stretches become those of the image; seeds are forgotten. */
+/* The pieces of all stretches become those of the image. */
 static int gather(struct matcher *matcher)
 {
 	int error = 0;
@@ -64,9 +65,14 @@ static int gather(struct matcher *matcher)
 			error = diff_pieces_add(&matcher->pieces, part->items[k].at,
 						part->items[k].bytes, part->items[k].diagonal);
 		diff_pieces_free(part);
-		seeds_free(&matcher->seeds[i]);
 	}
 	return error;
+}
+
+static void forget_seeds(struct matcher *matcher)
+{
+	for (size_t i = 0; i < matcher->stretches; i++)
+		seeds_free(&matcher->seeds[i]);
 }
 
 static int walk_all(struct matcher *matcher)
@@ -167,8 +173,11 @@ static int run_pass(struct matcher *matcher, unsigned pass)
 
 	if (pass > 0)
 		error = predict(matcher);
-	if (!error)
-		error = seeds_from_shapes(&matcher->view, threads, matcher->seeds);
+	if (pass < SHAPE_PASSES) {
+		forget_seeds(matcher);
+		if (!error)
+			error = seeds_from_shapes(&matcher->view, threads, matcher->seeds);
+	}
 	tell(matcher, span * pass + span / 2);
 	if (!error && pass > 0)
 		error = seeds_from_pieces(&matcher->pieces, matcher->seeds);

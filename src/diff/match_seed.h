@@ -7,7 +7,7 @@
 
 #include "match_view.h"
 
-#define MATCH_STRETCH (4u << 20) /* new bytes that are worked on as one */
+#define MATCH_STRETCH (1u << 20) /* new bytes that are worked on as one */
 
 /* Around new bytes [at, at + bytes) the old bytes on this diagonal are promising. */
 struct seed {
