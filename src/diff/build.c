@@ -14,11 +14,7 @@
 #include "match.h"
 #include "parallel.h"
 
-#define UNIT_DEFAULT    (128u << 10)
-#define SEGMENT_DEFAULT (1u << 20)
-#define CODER_BYTES     (1u << 20) /* of an image for each coder at work: it takes a multiple of that */
-#define PLAIN_ALWAYS    (4u << 20) /* bytes of images that are built with both codings */
-#define PREDICTED_WELL  4u         /* unless so many words are predicted for each that is not */
+#define CODER_BYTES (1u << 20) /* of an image for each coder at work: it takes a multiple of that */
 
 static void tell(const struct build *build, unsigned permille)
 {
@@ -126,6 +122,7 @@ static int align_predict(struct build *build)
 		.images = &build->images,
 		.old_regions = &build->old_regions,
 		.new_regions = &build->new_regions,
+		.literals_cheap = build->attempt->literals_cheap,
 		.threads = build->options.threads,
 		.progress = on_match,
 		.progress_context = build,
@@ -149,7 +146,7 @@ static int align_predict(struct build *build)
 /* `next`: the first piece that ends behind the segment's start, found from where it was last. */
 static int piece_reads(const struct build *build, struct build_segment *segment, size_t *next)
 {
-	uint64_t margin = build->coding == DFOTA_CODING_PREDICT ? PREDICT_MARGIN : 0;
+	uint64_t margin = build->attempt->coding == DFOTA_CODING_PREDICT ? PREDICT_MARGIN : 0;
 	uint64_t limit = build->images.old_bytes;
 
 	while (*next < build->pieces.count &&
@@ -194,28 +191,6 @@ int build_reads(struct build *build)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
-
-static int options_resolve(struct dfota_diff_options *options)
-{
-	if (options->unit_bytes == 0)
-		options->unit_bytes = UNIT_DEFAULT;
-	if (options->segment_bytes == 0) {
-		uint32_t units = SEGMENT_DEFAULT / options->unit_bytes;
-
-		units = units < 1 ? 1 : units;
-		units = units > DFOTA_DELTA_UNITS_MAX ? DFOTA_DELTA_UNITS_MAX : units;
-		options->segment_bytes = units * options->unit_bytes;
-	}
-	if (options->unit_bytes < DFOTA_DELTA_UNIT_MIN ||
-	    options->unit_bytes > DFOTA_DELTA_UNIT_MAX ||
-	    options->unit_bytes % DFOTA_DELTA_UNIT_MIN != 0 ||
-	    options->segment_bytes > DFOTA_DELTA_SEGMENT_MAX ||
-	    options->segment_bytes < options->unit_bytes ||
-	    options->segment_bytes % options->unit_bytes != 0 ||
-	    options->segment_bytes / options->unit_bytes > DFOTA_DELTA_UNITS_MAX)
-		return DFOTA_E_ARGUMENT;
-	return 0;
-}
 
 static int build_open(struct build *build)
 {
@@ -270,24 +245,34 @@ static bool anything_changed(const struct diff_images *images)
 		memcmp(images->old_image, images->new_image, (size_t)images->new_bytes) != 0);
 }
 
-/* The delta with one coding; none when that has no hope: PREDICT of noise, PLAIN that will not be smaller than `beat`
- * bytes. */
-static int build_with(const struct diff_images *images, const struct dfota_diff_options *options,
-		      enum dfota_coding coding, uint64_t beat, struct dfota_delta_image *ret_delta)
+/* Known as soon as everything is coded. */
+static bool is_beaten(const struct build *build, uint64_t beat)
 {
-	struct build build = { .images = *images, .options = *options, .coding = coding };
+	uint64_t bytes = build->predictor.prelude_bytes;
+
+	for (uint32_t i = 0; i < build->count; i++)
+		bytes += build->segments[i].chunk.count;
+	return bytes >= beat;
+}
+
+int build_delta(const struct diff_images *images, const struct dfota_diff_options *options,
+		const struct build_attempt *attempt, struct dfota_delta_image *ret_delta)
+{
+	bool plain = attempt->coding == DFOTA_CODING_PLAIN, hopeless = false;
+	struct build build = { .images = *images, .options = *options, .attempt = attempt };
 	struct placing *placing = NULL;
-	bool hopeless = false;
 	int error = build_open(&build);
 
 	if (!error && anything_changed(images))
-		error = coding == DFOTA_CODING_PLAIN ? align_plain(&build) : align_predict(&build);
-	hopeless = !error && coding == DFOTA_CODING_PREDICT && build_is_noise(&build);
+		error = plain ? align_plain(&build) : align_predict(&build);
+	if (!error && !plain)
+		hopeless = build_is_noise(&build);
 	if (!error && !hopeless)
 		error = build_place(&build, &placing);
 	if (!error && !hopeless)
-		error = coding == DFOTA_CODING_PLAIN ? build_encode_plain(&build, beat, &hopeless)
-						     : build_encode_predict(&build);
+		error = plain ? build_encode_plain(&build, &hopeless) : build_encode_predict(&build);
+	if (!error && !hopeless)
+		hopeless = is_beaten(&build, attempt->beat);
 	if (!error && !hopeless)
 		error = build_prove(&build);
 	if (!error && !hopeless)
@@ -295,68 +280,4 @@ static int build_with(const struct diff_images *images, const struct dfota_diff_
 	placing_free(placing);
 	build_close(&build);
 	return error;
-}
-
-static uint64_t delta_cost(const struct dfota_delta_image *delta)
-{
-	return dfota_delta_index_bytes(&delta->header) + delta->header.chunk_bytes;
-}
-
-/* Words that are another than the old one at their place, and were foreseen. */
-static uint64_t words_predicted(const struct dfota_delta_counts *counts)
-{
-	uint64_t words = 0;
-
-	for (unsigned k = 0; k < GUESS_KINDS; k++)
-		if (k != GUESS_SAME)
-			words += counts->clean[k] + counts->flagged[k];
-	return words;
-}
-
-/* Where prediction has found little, plain matching may do better; small images are quickly tried. */
-static bool plain_may_win(const struct dfota_delta_image *delta)
-{
-	const struct dfota_delta_counts *counts = &delta->counts;
-	uint64_t predicted = words_predicted(counts);
-
-	if (!delta->steps || delta_cost(delta) > delta->header.new_bytes / 8)
-		return true;
-	if (delta->header.new_bytes <= PLAIN_ALWAYS)
-		return predicted <= (counts->missed + counts->literals / 4) * PREDICTED_WELL;
-	return predicted + counts->flagged[GUESS_SAME] + counts->missed == 0;
-}
-
-int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t *new_image,
-		     uint64_t new_bytes, const struct dfota_diff_options *options,
-		     struct dfota_delta_image *ret_delta)
-{
-	struct diff_images images = { old_image, new_image, old_bytes, new_bytes };
-	struct dfota_diff_options resolved = *options;
-	struct dfota_delta_image delta = { 0 }, plain = { 0 };
-	bool predict = old_bytes <= REGION_IMAGE_MAX && new_bytes <= REGION_IMAGE_MAX;
-	int error = options_resolve(&resolved);
-
-	if (!error && predict)
-		error = build_with(&images, &resolved, DFOTA_CODING_PREDICT, 0, &delta);
-	if (!error && (!predict || plain_may_win(&delta))) {
-		predict = delta.steps != NULL;
-		resolved.progress = predict ? NULL : resolved.progress;
-		error = build_with(&images, &resolved, DFOTA_CODING_PLAIN, predict ? delta_cost(&delta) : UINT64_MAX,
-				   &plain);
-	}
-	if (!error && plain.steps && (!predict || delta_cost(&plain) < delta_cost(&delta))) {
-		struct dfota_delta_image swap = delta;
-
-		delta = plain;
-		plain = swap;
-	}
-	dfota_delta_image_free(&plain);
-	if (error) {
-		dfota_delta_image_free(&delta);
-		return error;
-	}
-	if (options->progress)
-		options->progress(options->progress_context, 1000);
-	*ret_delta = delta;
-	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Private to diff: a delta in the making, with one coding.
+ * Private to diff: a delta in the making, in one way.
  *
- * Files: build.c aligns every segment and holds all together; build_noise.c tells what is not worth a model; build_code.c codes and proves them; place.c finds order and stash plan before anything is
+ * Files: choose.c tries ways and keeps the smallest delta; build.c aligns every segment and holds all together; build_noise.c tells what is not worth a model; build_code.c codes and proves them; place.c finds order and stash plan before anything is
  * coded, takes from segments what has no room in the stash, and writes the steps.
  *
  * What a segment may read follows from its pieces alone (build_reads). So the plan is made first, and coding
@@ -14,6 +14,13 @@
 #include "dfota/diff.h"
 #include "plan.h"
 #include "predict_encode.h"
+
+/* One way to build it. */
+struct build_attempt {
+	enum dfota_coding coding; /* PLAIN or PREDICT */
+	bool literals_cheap;      /* PREDICT: see diff_match_input */
+	uint64_t beat;            /* bytes; one that is not smaller is of no use */
+};
 
 struct build_segment {
 	uint64_t start, end;      /* new bytes */
@@ -28,7 +35,7 @@ struct build_segment {
 struct build {
 	struct diff_images images;
 	struct dfota_diff_options options; /* without zeros that mean a default */
-	enum dfota_coding coding;          /* PLAIN or PREDICT */
+	const struct build_attempt *attempt;
 	enum diff_effort effort;           /* PLAIN */
 	struct regions old_regions, new_regions;
 	struct diff_symbols symbols;
@@ -42,12 +49,16 @@ struct build {
 	size_t work; /* items of it */
 };
 
+/* The delta in this way; none (no steps) when it has no hope: PREDICT of noise, or not smaller than what is to be beaten. */
+int build_delta(const struct diff_images *images, const struct dfota_diff_options *options,
+		const struct build_attempt *attempt, struct dfota_delta_image *ret_delta) DFOTA_MUST_CHECK;
+
 /* work(build, item) for items below count, on the options' threads; progress goes up to `to`. The first error. */
 int build_items(struct build *build, size_t count, unsigned to, int (*work)(void *context, size_t item)) DFOTA_MUST_CHECK;
 
-/* Code every written segment. PLAIN is given up where it will hardly come below `beat` bytes: its chunks are of no use then. */
+/* Code every written segment. PLAIN is given up where it will hardly come below what is to be beaten: its chunks are of no use then. */
 int build_encode_predict(struct build *build) DFOTA_MUST_CHECK;
-int build_encode_plain(struct build *build, uint64_t beat, bool *ret_hopeless) DFOTA_MUST_CHECK;
+int build_encode_plain(struct build *build, bool *ret_hopeless) DFOTA_MUST_CHECK;
 void build_forget_chunks(struct build *build);
 
 /* Completes the header for what was coded, and decodes all of it unless the options say not to. DFOTA_E_INTERNAL when that

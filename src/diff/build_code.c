@@ -111,7 +111,7 @@ static int segment_encode(void *context, size_t item)
 
 	if (segment->changed_units == 0)
 		return 0;
-	if (build->coding == DFOTA_CODING_PLAIN)
+	if (build->attempt->coding == DFOTA_CODING_PLAIN)
 		return segment_encode_plain(build, segment);
 	return diff_predictor_encode(&build->predictor, segment->start, segment->end,
 				     segment->without_symbols ? NULL : &build->symbols,
@@ -137,13 +137,13 @@ static bool is_hopeless(const struct build *build, uint64_t beat)
 }
 
 /* Packing well takes most of a builder's time: it is not begun where it cannot win. */
-int build_encode_plain(struct build *build, uint64_t beat, bool *ret_hopeless)
+int build_encode_plain(struct build *build, bool *ret_hopeless)
 {
 	int error;
 
 	build->effort = DIFF_QUICKLY;
 	error = build_items(build, build->count, 500, segment_encode);
-	*ret_hopeless = !error && is_hopeless(build, beat);
+	*ret_hopeless = !error && is_hopeless(build, build->attempt->beat);
 	if (error || *ret_hopeless)
 		return error;
 	build_forget_chunks(build);

@@ -15,6 +15,7 @@
 struct diff_match_input {
 	const struct diff_images *images;
 	const struct regions *old_regions, *new_regions; /* by_address need not be there */
+	bool literals_cheap; /* bytes without counterpart are preferred to counterparts that differ much */
 	unsigned threads;				 /* 0 = number of CPUs */
 	/* Called on the calling thread with 0..1000; may be NULL. */
 	void (*progress)(void *context, unsigned permille);

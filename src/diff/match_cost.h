@@ -15,6 +15,8 @@
 #define COST_BYTE      120u /* one byte differs */
 #define COST_BYTE_MORE 70u  /* each further one */
 #define COST_LITERAL   320u /* four bytes without an old one, */
+#define COST_X86       250u /* of x86 code, */
+#define COST_CHEAP     250u /* of what is like itself more than like anything old, */
 #define COST_TEXT      130u /* of text */
 #define COST_EXPLAINED 16u /* below this, a cell is equal or predicted */
 
@@ -23,8 +25,18 @@ struct cell {
 	uint32_t at, raw, shape, keyed, distance;
 	uint32_t phase;
 	uint32_t mask; /* of diagonals */
+	uint32_t literal; /* cost without an old one */
 	bool has_data;
 };
+
+static inline uint32_t literal_cost(const struct view *view, const struct region *region, uint32_t at)
+{
+	if (view_is_text(view, at))
+		return COST_TEXT;
+	if (region && region->kind == REGION_X86)
+		return COST_X86;
+	return view->literals_cheap ? COST_CHEAP : COST_LITERAL;
+}
 
 static inline void cell_load(struct cell *cell, const struct view *view,
 			     const struct region *region, uint32_t at)
@@ -35,13 +47,9 @@ static inline void cell_load(struct cell *cell, const struct view *view,
 	cell->shape = dfota_get32(view->new.shape + at);
 	cell->keyed = dfota_get32(view->new.keyed + at);
 	cell->mask = view_mask(region);
+	cell->literal = literal_cost(view, region, at);
 	cell->has_data = view->predicted && region && view_has_data(region);
 	cell->distance = cell->has_data ? view_distance(region, at, cell->raw) : NO_DISTANCE;
-}
-
-static inline uint32_t literal_cost(const struct cell *cell, const struct view *view)
-{
-	return view_is_text(view, cell->at) ? COST_TEXT : COST_LITERAL;
 }
 
 /* `old` is cell->at + diagonal, and four bytes are there. */

@@ -222,7 +222,7 @@ static void path_step(struct path *path, const struct cell *cell)
 		lane_step(path, &path->lanes[i], cell, best_cost);
 	if (literal->cost > best_cost + COST_GAP)
 		lane_enter(path, literal, cell->at, best_cost + COST_GAP);
-	literal->cost += literal_cost(cell, path->view);
+	literal->cost += cell->literal;
 	best_choose(path);
 }
 

@@ -364,7 +364,7 @@ int view_open(struct view *view, const struct diff_match_input *input)
 	const struct diff_images *images = input->images;
 	int error;
 
-	*view = (struct view){ 0 };
+	*view = (struct view){ .literals_cheap = input->literals_cheap };
 	error = side_open(&view->old, images->old_image, images->old_bytes, input->old_regions);
 	if (!error)
 		error =

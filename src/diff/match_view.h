@@ -33,6 +33,7 @@ struct view {
 	 */
 	uint32_t *distances;
 	uint8_t *text;	 /* bit for each cell of the new image that stands in text */
+	bool literals_cheap;
 	bool predicted;	 /* old keys and distances come from a map */
 	bool has_phases; /* some region's is not 0 */
 };

@@ -391,12 +391,46 @@ static void test_pointers_are_followed_to_where_their_targets_went(void **state)
 	pair_free(&pair);
 }
 
+/* Words out of three hundred: whatever is said anew, each word of it has been said before. */
+static void write_text(uint8_t *text, size_t bytes, uint32_t *seed)
+{
+	size_t at = 0;
+
+	while (at < bytes) {
+		uint32_t word = random_next(seed) % 300, letters = word;
+
+		for (uint32_t left = 3 + word % 6; left > 0 && at < bytes; left--)
+			text[at++] = (uint8_t)('a' + random_next(&letters) % 26);
+		if (at < bytes)
+			text[at++] = word % 16 ? ' ' : '\n';
+	}
+}
+
+static void test_new_text_is_literal_and_not_cut_into_copies_of_words(void **state)
+{
+	enum { BYTES = 1 << 16, FRESH = 1 << 12 };
+	uint32_t seed = 77;
+	struct diff_pieces pieces;
+	struct pair pair;
+
+	(void)state;
+	pair_make(&pair, BYTES, BYTES + FRESH);
+	write_text(pair.old, BYTES, &seed);
+	memcpy(pair.new, pair.old, BYTES / 2);
+	write_text(pair.new + BYTES / 2, FRESH, &seed);
+	memcpy(pair.new + BYTES / 2 + FRESH, pair.old + BYTES / 2, BYTES / 2);
+	pieces = match(&pair, 1);
+	assert_in_range(pieces.count, 2, FRESH / 128);
+	diff_pieces_free(&pieces);
+	pair_free(&pair);
+}
+
 static void test_images_that_are_too_large_are_refused(void **state)
 {
 	uint8_t byte = 0;
 	struct regions none = { 0 };
 	struct diff_images images = { &byte, &byte, REGION_IMAGE_MAX + 1, 1 };
-	struct diff_match_input input = { &images, &none, &none, 1, NULL, NULL };
+	struct diff_match_input input = { .images = &images, .old_regions = &none, .new_regions = &none, .threads = 1 };
 	struct diff_pieces pieces = { 0 };
 
 	(void)state;
@@ -417,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_code_that_moved_stays_whole_though_its_calls_change),
 		cmocka_unit_test(test_regions_that_start_anywhere_are_harmless),
 		cmocka_unit_test(test_pointers_are_followed_to_where_their_targets_went),
+		cmocka_unit_test(test_new_text_is_literal_and_not_cut_into_copies_of_words),
 		cmocka_unit_test(test_images_that_are_too_large_are_refused),
 	};
 
