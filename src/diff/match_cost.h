@@ -15,7 +15,7 @@
 #define COST_BYTE      120u /* one byte differs */
 #define COST_BYTE_MORE 70u  /* each further one */
 #define COST_LITERAL   320u /* four bytes without an old one, */
-#define COST_X86       250u /* of x86 code, */
+#define COST_DENSE     270u /* of code with instructions of two or three bytes, */
 #define COST_CHEAP     250u /* of what is like itself more than like anything old, */
 #define COST_TEXT      130u /* of text */
 #define COST_EXPLAINED 16u /* below this, a cell is equal or predicted */
@@ -29,13 +29,19 @@ struct cell {
 	bool has_data;
 };
 
+/* Instructions that are shorter than a cell are cheaper to say anew than to look for among old ones. */
+static inline bool is_dense(const struct region *region)
+{
+	return region && (region->kind == REGION_X86 || region->kind == REGION_T32 || region->kind == REGION_RISCV);
+}
+
 static inline uint32_t literal_cost(const struct view *view, const struct region *region, uint32_t at)
 {
 	if (view_is_text(view, at))
 		return COST_TEXT;
-	if (region && region->kind == REGION_X86)
-		return COST_X86;
-	return view->literals_cheap ? COST_CHEAP : COST_LITERAL;
+	if (view->literals_cheap)
+		return COST_CHEAP;
+	return is_dense(region) ? COST_DENSE : COST_LITERAL;
 }
 
 static inline void cell_load(struct cell *cell, const struct view *view,
