@@ -41,7 +41,6 @@ TREES = [
     ("compressed", "arm64", "squashfs-xz", "bookworm", "squashfs-xz", "libssl3 openssl libcurl4 curl libexpat1"),
     ("text", "amd64", "manual-tar", "bookworm", "tar", "postgresql-doc-15"),
     ("text", "amd64", "time-zones-tar", "bookworm", "tar", "tzdata"),
-    ("text", "amd64", "perl-sources-tar", "bookworm", "tar", "perl-modules-5.36"),
 ]
 
 # (class, architecture, name, package, release or versions of which releases, file patterns, image): one file in two versions.

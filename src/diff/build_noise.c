@@ -4,7 +4,7 @@
  */
 #include "build.h"
 
-#define NOISE_MIN  4096u /* bytes that say something about all */
+#define NOISE_MIN  16384u /* bytes that say something about all */
 #define NOISE_PART 16u   /* of what changes, less than one in so many may have a counterpart */
 
 struct tally {
