@@ -173,7 +173,7 @@ bool inhibit_begin(struct inhibit *inhibit, const char *port, const char *uid, c
 	if (!library_load()) {
 		free(real);
 		if (uid)
-			*ret_why = "there is no " LIBRARY ", so ModemManager cannot be asked";
+			*ret_why = "there is no " LIBRARY " that is complete, so ModemManager cannot be asked";
 		return !uid;
 	}
 	if (bus_of.sd_bus_open_system(&bus) < 0 || !is_running(bus)) {

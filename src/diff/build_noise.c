@@ -31,10 +31,10 @@ static void tally_gap(const struct build *build, uint64_t at, uint64_t end, stru
 /* Would two bytes that are picked be the same hardly more often than by chance? 5 percent more are 7.93 bits a byte. */
 static bool is_flat(const struct tally *tally)
 {
-	uint64_t same = 0, chance = tally->bytes / 256 * tally->bytes;
+	uint64_t same = 0, chance = tally->bytes * (tally->bytes - 1) / 256; /* of bytes below 2^31 */
 
 	for (unsigned i = 0; i < 256; i++)
-		same += tally->of[i] * tally->of[i];
+		same += tally->of[i] * (tally->of[i] - (tally->of[i] > 0));
 	return same <= chance + chance / 20;
 }
 

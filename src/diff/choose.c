@@ -4,10 +4,12 @@
  */
 #include "build.h"
 
+#include <stdlib.h>
+
 #define UNIT_DEFAULT    (128u << 10)
 #define SEGMENT_DEFAULT (1u << 20)
-#define CHEAP_TRIED     (1u << 20) /* bytes of images that are matched with both prices of literals */
-#define PLAIN_TRIED     (4u << 20) /* bytes of images that are built with both codings, */
+#define CHEAP_TRIED     (1u << 20) /* bytes of images, both, that are matched with both prices of literals */
+#define PLAIN_TRIED     (4u << 20) /* bytes of new images that are built with both codings, */
 #define PREDICTED_WELL  4u         /* unless so many words are predicted for each that is not */
 
 static int options_resolve(struct dfota_diff_options *options)
@@ -32,9 +34,16 @@ static int options_resolve(struct dfota_diff_options *options)
 	return 0;
 }
 
-static uint64_t delta_cost(const struct dfota_delta_image *delta)
+/* Bytes that the delta will have; 0 where there is none. Its copies are known when the index is written. */
+static int delta_cost(struct dfota_delta_image *delta, uint64_t *ret_cost)
 {
-	return dfota_delta_index_bytes(&delta->header) + delta->header.chunk_bytes;
+	uint8_t *index = NULL;
+	size_t bytes = 0;
+	int error = delta->steps ? dfota_delta_write_index(delta, &index, &bytes) : 0;
+
+	free(index);
+	*ret_cost = bytes + delta->header.chunk_bytes;
+	return error;
 }
 
 /* Words that are another than the old one at their place, and were foreseen. */
@@ -48,42 +57,62 @@ static uint64_t words_predicted(const struct dfota_delta_counts *counts)
 	return words;
 }
 
-/* Where prediction has found little, plain matching may do better; small images are quickly tried. */
-static bool plain_may_win(const struct dfota_delta_image *delta)
-{
-	const struct dfota_delta_counts *counts = &delta->counts;
-	uint64_t predicted = words_predicted(counts);
-
-	if (!delta->steps || delta_cost(delta) > delta->header.new_bytes / 8)
-		return true;
-	if (delta->header.new_bytes <= PLAIN_TRIED)
-		return predicted <= (counts->missed + counts->literals / 4) * PREDICTED_WELL;
-	return predicted + counts->flagged[GUESS_SAME] + counts->missed == 0;
-}
-
 /* What is there already. */
 struct choice {
 	const struct diff_images *images;
 	const struct dfota_diff_options *options;
 	struct dfota_delta_image best;
+	uint64_t cost;   /* of the best */
+	uint64_t larger; /* bytes of the larger image */
+	unsigned told;   /* permille */
 };
 
-/* The first attempt tells of its progress; a later one is kept if it is smaller. */
+/* Where prediction has found little, plain matching may do better; small images are quickly tried. */
+static bool plain_may_win(const struct choice *choice)
+{
+	const struct dfota_delta_counts *counts = &choice->best.counts;
+	uint64_t predicted = words_predicted(counts);
+
+	if (!choice->best.steps || choice->cost > choice->images->new_bytes / 8)
+		return true;
+	if (choice->images->new_bytes <= PLAIN_TRIED)
+		return predicted <= (counts->missed + counts->literals / 4) * PREDICTED_WELL;
+	return predicted + counts->flagged[GUESS_SAME] + counts->missed == 0;
+}
+
+/* What is tried and given up has told of its progress already. */
+static void on_progress(void *context, unsigned permille)
+{
+	struct choice *choice = context;
+
+	if (permille < choice->told)
+		return;
+	choice->told = permille;
+	choice->options->progress(choice->options->progress_context, permille);
+}
+
+/* As long as there is none, an attempt tells of its progress; afterwards one is kept if it is smaller. */
 static int try_way(struct choice *choice, enum dfota_coding coding, bool literals_cheap)
 {
 	struct dfota_diff_options options = *choice->options;
 	struct dfota_delta_image delta = { 0 };
 	struct build_attempt attempt = { .coding = coding, .literals_cheap = literals_cheap, .beat = UINT64_MAX };
+	uint64_t cost = 0;
 	int error;
 
-	if (choice->best.steps) {
-		attempt.beat = delta_cost(&choice->best);
-		options.progress = NULL;
+	if (choice->best.steps)
+		attempt.beat = choice->cost;
+	if (options.progress) {
+		options.progress = choice->best.steps ? NULL : on_progress;
+		options.progress_context = choice;
 	}
 	error = build_delta(choice->images, &options, &attempt, &delta);
-	if (!error && (!choice->best.steps || (delta.steps && delta_cost(&delta) < attempt.beat))) {
+	if (!error)
+		error = delta_cost(&delta, &cost);
+	if (!error && (!choice->best.steps || (delta.steps && cost < choice->cost))) {
 		dfota_delta_image_free(&choice->best);
 		choice->best = delta;
+		choice->cost = cost;
 		return 0;
 	}
 	dfota_delta_image_free(&delta);
@@ -96,14 +125,14 @@ int dfota_diff_build(const uint8_t *old_image, uint64_t old_bytes, const uint8_t
 {
 	struct diff_images images = { old_image, new_image, old_bytes, new_bytes };
 	struct dfota_diff_options resolved = *options;
-	struct choice choice = { .images = &images, .options = &resolved };
+	struct choice choice = { .images = &images, .options = &resolved, .larger = old_bytes > new_bytes ? old_bytes : new_bytes };
 	int error = options_resolve(&resolved);
 
 	if (!error && old_bytes <= REGION_IMAGE_MAX && new_bytes <= REGION_IMAGE_MAX)
 		error = try_way(&choice, DFOTA_CODING_PREDICT, false);
-	if (!error && choice.best.counts.missed > 0 && new_bytes <= CHEAP_TRIED)
+	if (!error && choice.best.counts.missed > 0 && choice.larger <= CHEAP_TRIED)
 		error = try_way(&choice, DFOTA_CODING_PREDICT, true);
-	if (!error && plain_may_win(&choice.best))
+	if (!error && plain_may_win(&choice))
 		error = try_way(&choice, DFOTA_CODING_PLAIN, false);
 	if (error) {
 		dfota_delta_image_free(&choice.best);

@@ -17,7 +17,7 @@
 #define BASE_PROOFS_MIN 8u
 #define COUNTER_BITS    19u
 #define COUNTERS        (1u << COUNTER_BITS)
-#define COUNT_TOP       UINT16_MAX /* not reached: a base has no more pairs than there are pointers */
+#define COUNT_TOP       UINT16_MAX
 #define LISTED_MAX      65536u
 
 struct search {
@@ -67,7 +67,7 @@ static size_t thin_out(uint64_t *values, size_t count, size_t limit)
 	if (count <= limit)
 		return count;
 	for (size_t i = 0; i < limit; i++)
-		values[i] = values[i * count / limit];
+		values[i] = values[(size_t)((uint64_t)i * count / limit)];
 	return limit;
 }
 
@@ -192,7 +192,8 @@ static void visit_pairs(struct search *s, void (*visit)(struct search *s, uint64
 	}
 }
 
-/* The least count at which no more pairs are listed than there is room for. */
+/* The least count at which no more pairs are listed than there is room for: above all counts, and none is listed, where
+ * very many bases are the most frequent one. */
 static unsigned least_count(const struct search *s)
 {
 	uint32_t *slots = calloc(COUNT_TOP + 1u, sizeof(*slots)); /* by their count */

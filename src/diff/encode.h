@@ -35,7 +35,7 @@ struct diff_choice {
 };
 
 /* Codes new bytes [start, end), which are one segment, from `pieces` inside that range (ascending; the
- * rest is literal). RAW when nothing is smaller. *choice is filled by QUICKLY and followed by WELL. Errors: DFOTA_E_MEMORY.
+ * rest is literal). RAW when nothing is smaller. *choice is filled by QUICKLY and followed by WELL; both give up, RAW, where control has no room. Errors: DFOTA_E_MEMORY.
  */
 int diff_encode(const struct diff_images *images, uint64_t start, uint64_t end,
 		uint32_t segment_bytes, const struct diff_piece *pieces, size_t count,

@@ -37,7 +37,7 @@ static void tell(struct matcher *matcher, unsigned permille)
 /* ---- one pass ----------------------------------------------------------------------------------
  */
 
-static int find_path(void *context, size_t item)
+static int sort_stretch(void *context, size_t item)
 {
 	struct matcher *matcher = context;
 
@@ -78,7 +78,7 @@ static void forget_seeds(struct matcher *matcher)
 static int walk_all(struct matcher *matcher)
 {
 	unsigned threads = matcher->input->threads;
-	int error = diff_parallel(threads, matcher->stretches, find_path, matcher, NULL);
+	int error = diff_parallel(threads, matcher->stretches, sort_stretch, matcher, NULL);
 
 	if (!error)
 		error = diff_parallel(threads, matcher->stretches, walk_stretch, matcher, NULL);

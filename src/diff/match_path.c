@@ -250,14 +250,15 @@ static uint32_t seed_from(const struct seed *seed)
 }
 
 /* Bytes for which nothing changes: one lane, raw bytes equal, no seed. At least one cell is left to
- * do. */
+ * do. The literal lane must be so dear that it would be entered anew after each of them, as it is after
+ * the last one: it is not looked at before. */
 static uint32_t quiet_bytes(const struct path *path, uint32_t at, uint32_t end)
 {
 	const struct lane *lane = &path->lanes[1];
 	int64_t old = (int64_t)at + lane->diagonal;
 	uint32_t i = 0;
 
-	if (path->count != 2 || path->best != 1 || old < 0)
+	if (path->count != 2 || path->best != 1 || old < 0 || path->lanes[0].cost <= lane->cost + COST_GAP)
 		return 0;
 	while (end - at - i > 2 * CELL && old + i + CELL <= path->view->old.bytes &&
 	       memcmp(path->view->new.raw + at + i, path->view->old.raw + old + i, CELL) == 0)

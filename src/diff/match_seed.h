@@ -20,6 +20,7 @@ struct seeds {
 	size_t count, room;
 };
 
+/* One that the last seed goes on with makes that one longer. */
 int seeds_add(struct seeds *seeds, uint32_t at, uint32_t bytes, int64_t diagonal) DFOTA_MUST_CHECK;
 void seeds_free(struct seeds *seeds); /* accepts a zeroed struct */
 

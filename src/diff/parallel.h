@@ -9,7 +9,7 @@
 
 #include "dfota/error.h"
 
-/* Threads that there will be when so many are asked for (0: one for each CPU), and no more than `most` make sense. */
+/* Threads that there will be when so many are asked for (0: one for each CPU), and no more than `most`, at least 1, make sense. */
 unsigned diff_threads(unsigned threads, size_t most);
 
 /* Calls work(context, i) once for every i below `count`, in any order and at once, on `threads` threads

@@ -64,7 +64,7 @@ int dfota_pkgbuild_begin(struct dfota_pkgbuild **ret_build, const char *path, co
 	/* "o" takes the list over even when packing fails; the reference kept is for adding to it. */
 	build->manifest = json_pack("{s:i,s:s,s:s,s:s,s:O}", "format", DFOTA_PACKAGE_FORMAT, "project",
 				    project, "from", from, "to", to, "partitions", build->partitions);
-	if (!error && (!build->path || !build->temporary || !build->manifest))
+	if (!build->path || !build->temporary || !build->manifest)
 		error = DFOTA_E_MEMORY;
 	if (!error) {
 		build->zip = zip_open(build->temporary, ZIP_CREATE | ZIP_TRUNCATE, &fault);

@@ -130,6 +130,19 @@ class Tool(unittest.TestCase):
                 self.base / "k.key", "--segment", "16K", "--threads", threads)
             self.assertEqual((self.temporary / "p.zip").read_bytes(), (self.base / "up.zip").read_bytes())
 
+    def test_pack_is_reproducible_with_several_coders(self):
+        rng, packages = random.Random(3), []
+        data = rng.randbytes(3500 * KIB)
+        for version, image in (("v1", data), ("v2", edited(rng, data))):
+            (self.temporary / version).mkdir()
+            (self.temporary / version / "firmware.ini").write_text(f"project = P1\nversion = {version}\n")
+            (self.temporary / version / "system.img").write_bytes(image)
+        for threads in ("1", "3"):
+            package = self.temporary / f"{threads}.zip"
+            run("pack", self.temporary / "v1", self.temporary / "v2", "-o", package, "--key", self.base / "k.key", "--threads", threads)
+            packages.append(package.read_bytes())
+        self.assertEqual(*packages)
+
     def test_pack_refuses_what_makes_no_package(self):
         key = ("-o", self.temporary / "p.zip", "--key", self.base / "k.key")
         run("pack", self.base / "v12", self.base / "v12", *key, expect=1)

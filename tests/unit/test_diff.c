@@ -208,6 +208,21 @@ static void test_swaps_and_edits_by_chance(void **state)
 	}
 }
 
+static void assert_same_delta(const struct dfota_delta_image *one, const struct dfota_delta_image *more)
+{
+	assert_memory_equal(&one->header, &more->header, sizeof(one->header));
+	assert_memory_equal(one->steps, more->steps, one->header.step_count * sizeof(one->steps[0]));
+	assert_memory_equal(one->chunks, more->chunks, one->header.chunk_bytes);
+	for (uint32_t i = 0; i < one->header.copy_count; i++) { /* not their padding */
+		assert_int_equal(one->copies[i].old_offset, more->copies[i].old_offset);
+		assert_int_equal(one->copies[i].bytes, more->copies[i].bytes);
+		assert_int_equal(one->copies[i].stash_offset, more->copies[i].stash_offset);
+		assert_int_equal(one->copies[i].last_reader, more->copies[i].last_reader);
+	}
+	if (one->header.prelude_bytes > 0)
+		assert_memory_equal(one->prelude, more->prelude, one->header.prelude_bytes);
+}
+
 static void test_the_result_does_not_depend_on_threads(void **state)
 {
 	struct dfota_delta_image one, more;
@@ -221,22 +236,37 @@ static void test_the_result_does_not_depend_on_threads(void **state)
 		one = build(20 * SEGMENT, 20 * SEGMENT, &options);
 		options.threads = threads;
 		more = build(20 * SEGMENT, 20 * SEGMENT, &options);
-		assert_memory_equal(&one.header, &more.header, sizeof(one.header));
-		assert_memory_equal(one.steps, more.steps,
-				    one.header.step_count * sizeof(one.steps[0]));
-		assert_memory_equal(one.chunks, more.chunks, one.header.chunk_bytes);
 		assert_true(one.header.copy_count > 0);
-		for (uint32_t i = 0; i < one.header.copy_count; i++) { /* not their padding */
-			assert_int_equal(one.copies[i].old_offset, more.copies[i].old_offset);
-			assert_int_equal(one.copies[i].bytes, more.copies[i].bytes);
-			assert_int_equal(one.copies[i].stash_offset, more.copies[i].stash_offset);
-			assert_int_equal(one.copies[i].last_reader, more.copies[i].last_reader);
-		}
-		if (one.header.prelude_bytes > 0)
-			assert_memory_equal(one.prelude, more.prelude, one.header.prelude_bytes);
+		assert_same_delta(&one, &more);
 		dfota_delta_image_free(&one);
 		dfota_delta_image_free(&more);
 	}
+}
+
+/* Coders come one for each MiB. */
+static void test_nor_does_that_of_images_for_several_coders(void **state)
+{
+	enum { BYTES = 7 << 19 };
+	uint8_t *old_bytes = calloc(2, BYTES), *new_bytes = old_bytes + BYTES;
+	struct dfota_diff_options options = { .unit_bytes = 64u << 10, .segment_bytes = 128u << 10, .threads = 1 };
+	struct dfota_delta_image one, more;
+	uint32_t seed = 12;
+
+	(void)state;
+	assert_non_null(old_bytes);
+	for (uint32_t i = 0; i < BYTES; i += 4)
+		dfota_put32(old_bytes + i, random_next(&seed) % 1000 * 0x10204u);
+	memcpy(new_bytes, old_bytes, BYTES);
+	for (uint32_t i = 0; i < BYTES; i += 40000)
+		fill(new_bytes + i, 60, i);
+	assert_int_equal(dfota_diff_build(old_bytes, BYTES, new_bytes, BYTES, &options, &one), 0);
+	for (options.threads = 2; options.threads <= 3; options.threads++) {
+		assert_int_equal(dfota_diff_build(old_bytes, BYTES, new_bytes, BYTES, &options, &more), 0);
+		assert_same_delta(&one, &more);
+		dfota_delta_image_free(&more);
+	}
+	dfota_delta_image_free(&one);
+	free(old_bytes);
 }
 
 static void test_what_has_nothing_in_common_is_sent_raw(void **state)
@@ -304,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_halves_swapped_need_a_stash_of_about_a_segment),
 		cmocka_unit_test(test_swaps_and_edits_by_chance),
 		cmocka_unit_test(test_the_result_does_not_depend_on_threads),
+		cmocka_unit_test(test_nor_does_that_of_images_for_several_coders),
 		cmocka_unit_test(test_what_has_nothing_in_common_is_sent_raw),
 		cmocka_unit_test(test_options_out_of_bounds_are_refused),
 	};

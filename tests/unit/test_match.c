@@ -425,6 +425,34 @@ static void test_new_text_is_literal_and_not_cut_into_copies_of_words(void **sta
 	pair_free(&pair);
 }
 
+/* The price of the stretch before is no reason to leave what is equal. */
+static void test_what_is_equal_is_found_amid_what_is_cheap(void **state)
+{
+	enum { OLD = 1 << 16, FROM = 10000, EQUAL = 20000, FRESH = 2000 };
+	uint32_t seed = 5;
+
+	(void)state;
+	for (uint32_t shift = 0; shift < 8; shift++) {
+		uint32_t from = FROM + shift, equal = EQUAL + 3 * shift;
+		struct diff_pieces pieces;
+		uint64_t covered = 0;
+		struct pair pair;
+
+		pair_make(&pair, OLD, 2 * FRESH + equal);
+		for (uint32_t i = 0; i < OLD; i++)
+			pair.old[i] = (uint8_t)('a' + random_next(&seed) % 26);
+		for (uint32_t i = 0; i < pair.new_bytes; i++)
+			pair.new[i] = (uint8_t)('A' + random_next(&seed) % 26);
+		memcpy(pair.new + FRESH, pair.old + from, equal);
+		pieces = match(&pair, 1);
+		for (size_t i = 0; i < pieces.count; i++)
+			covered += pieces.items[i].bytes;
+		assert_in_range(covered, equal - 8, equal + 8);
+		diff_pieces_free(&pieces);
+		pair_free(&pair);
+	}
+}
+
 static void test_images_that_are_too_large_are_refused(void **state)
 {
 	uint8_t byte = 0;
@@ -452,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_regions_that_start_anywhere_are_harmless),
 		cmocka_unit_test(test_pointers_are_followed_to_where_their_targets_went),
 		cmocka_unit_test(test_new_text_is_literal_and_not_cut_into_copies_of_words),
+		cmocka_unit_test(test_what_is_equal_is_found_amid_what_is_cheap),
 		cmocka_unit_test(test_images_that_are_too_large_are_refused),
 	};
 
