@@ -17,7 +17,8 @@
 #define COST_LITERAL   320u /* four bytes without an old one, */
 #define COST_DENSE     270u /* of code with instructions of two or three bytes, */
 #define COST_CHEAP     250u /* of what is like itself more than like anything old, */
-#define COST_TEXT      130u /* of text */
+#define COST_TEXT      110u /* of text, */
+#define COST_TEXT_BYTE 180u /* in which one byte that differs costs more: what is around it foretells it no longer */
 #define COST_EXPLAINED 16u /* below this, a cell is equal or predicted */
 
 /* A cell of the new image. */
@@ -25,7 +26,7 @@ struct cell {
 	uint32_t at, raw, shape, keyed, distance;
 	uint32_t phase;
 	uint32_t mask; /* of diagonals */
-	uint32_t literal; /* cost without an old one */
+	uint32_t literal, byte; /* cost without an old one, and where one byte differs */
 	bool has_data;
 };
 
@@ -54,6 +55,7 @@ static inline void cell_load(struct cell *cell, const struct view *view,
 	cell->keyed = dfota_get32(view->new.keyed + at);
 	cell->mask = view_mask(region);
 	cell->literal = literal_cost(view, region, at);
+	cell->byte = view_is_text(view, at) ? COST_TEXT_BYTE : COST_BYTE;
 	cell->has_data = view->predicted && region && view_has_data(region);
 	cell->distance = cell->has_data ? view_distance(region, at, cell->raw) : NO_DISTANCE;
 }
@@ -85,7 +87,7 @@ static inline uint32_t cell_cost(const struct cell *cell, const struct view *vie
 	differs |= differs >> 2;
 	differs |= differs >> 1;
 	differs &= 0x01010101u;
-	return COST_BYTE + COST_BYTE_MORE * ((differs * 0x01010101u >> 24) - 1);
+	return cell->byte + COST_BYTE_MORE * ((differs * 0x01010101u >> 24) - 1);
 }
 
 #endif
