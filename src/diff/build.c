@@ -245,16 +245,6 @@ static bool anything_changed(const struct diff_images *images)
 		memcmp(images->old_image, images->new_image, (size_t)images->new_bytes) != 0);
 }
 
-/* Known as soon as everything is coded. */
-static bool is_beaten(const struct build *build, uint64_t beat)
-{
-	uint64_t bytes = build->predictor.prelude_bytes;
-
-	for (uint32_t i = 0; i < build->count; i++)
-		bytes += build->segments[i].chunk.count;
-	return bytes >= beat;
-}
-
 int build_delta(const struct diff_images *images, const struct dfota_diff_options *options,
 		const struct build_attempt *attempt, struct dfota_delta_image *ret_delta)
 {
@@ -272,7 +262,7 @@ int build_delta(const struct diff_images *images, const struct dfota_diff_option
 	if (!error && !hopeless)
 		error = plain ? build_encode_plain(&build, &hopeless) : build_encode_predict(&build);
 	if (!error && !hopeless)
-		hopeless = is_beaten(&build, attempt->beat);
+		hopeless = build_coded_bytes(&build) >= attempt->beat;
 	if (!error && !hopeless)
 		error = build_prove(&build);
 	if (!error && !hopeless)

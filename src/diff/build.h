@@ -2,7 +2,8 @@
  *
  * Private to diff: a delta in the making, in one way.
  *
- * Files: choose.c tries ways and keeps the smallest delta; build.c aligns every segment and holds all together; build_noise.c tells what is not worth a model; build_code.c codes and proves them; place.c finds order and stash plan before anything is
+ * Files: build_choose.c tries ways and keeps the smallest delta; build.c aligns every segment and holds all together;
+ * build_noise.c tells what is not worth a model; build_code.c codes and proves; place.c finds order and stash plan before anything is
  * coded, takes from segments what has no room in the stash, and writes the steps.
  *
  * What a segment may read follows from its pieces alone (build_reads). So the plan is made first, and coding
@@ -53,13 +54,14 @@ struct build {
 int build_delta(const struct diff_images *images, const struct dfota_diff_options *options,
 		const struct build_attempt *attempt, struct dfota_delta_image *ret_delta) DFOTA_MUST_CHECK;
 
-/* work(build, item) for items below count, on the options' threads; progress goes up to `to`. The first error. */
+/* work(build, item) for items below count, on the options' threads but no more than the larger image has MiB; progress goes up to `to`. The first error. */
 int build_items(struct build *build, size_t count, unsigned to, int (*work)(void *context, size_t item)) DFOTA_MUST_CHECK;
 
 /* Code every written segment. PLAIN is given up where it will hardly come below what is to be beaten: its chunks are of no use then. */
 int build_encode_predict(struct build *build) DFOTA_MUST_CHECK;
 int build_encode_plain(struct build *build, bool *ret_hopeless) DFOTA_MUST_CHECK;
 void build_forget_chunks(struct build *build);
+uint64_t build_coded_bytes(const struct build *build); /* of prelude and chunks */
 
 /* Completes the header for what was coded, and decodes all of it unless the options say not to. DFOTA_E_INTERNAL when that
  * does not give the new image, or reads what was not planned.

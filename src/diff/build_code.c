@@ -126,14 +126,19 @@ void build_forget_chunks(struct build *build)
 	}
 }
 
-/* Coded quickly, is it so large that it will not come below `beat` when it is coded well? */
-static bool is_hopeless(const struct build *build, uint64_t beat)
+uint64_t build_coded_bytes(const struct build *build)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = build->predictor.prelude_bytes;
 
 	for (uint32_t i = 0; i < build->count; i++)
 		bytes += build->segments[i].chunk.count;
-	return bytes * HOPE_SHARE / 8 >= beat;
+	return bytes;
+}
+
+/* Coded quickly, is it so large that it will not come below what is to be beaten when it is coded well? */
+static bool is_hopeless(const struct build *build)
+{
+	return build_coded_bytes(build) * HOPE_SHARE / 8 >= build->attempt->beat;
 }
 
 /* Packing well takes most of a builder's time: it is not begun where it cannot win. */
@@ -143,7 +148,7 @@ int build_encode_plain(struct build *build, bool *ret_hopeless)
 
 	build->effort = DIFF_QUICKLY;
 	error = build_items(build, build->count, 500, segment_encode);
-	*ret_hopeless = !error && is_hopeless(build, build->attempt->beat);
+	*ret_hopeless = !error && is_hopeless(build);
 	if (error || *ret_hopeless)
 		return error;
 	build_forget_chunks(build);

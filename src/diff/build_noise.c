@@ -5,7 +5,7 @@
 #include "build.h"
 
 #define NOISE_MIN  16384u /* bytes that say something about all */
-#define NOISE_PART 16u   /* of what changes, less than one in so many may have a counterpart */
+#define NOISE_PART 16u    /* of what changes, less than one in so many may have a counterpart */
 
 struct tally {
 	uint64_t of[256], bytes;
