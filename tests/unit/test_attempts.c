@@ -189,6 +189,33 @@ static void test_what_is_not_smaller_is_given_up(void **state)
 	}
 }
 
+static void check_progress(void *context, unsigned permille)
+{
+	unsigned *last = context;
+
+	assert_in_range(permille, *last, 1000);
+	*last = permille;
+}
+
+/* The model is given up after it has told of its share. */
+static void test_progress_of_noise_never_goes_back(void **state)
+{
+	static struct fixture old, new;
+	unsigned last = 0;
+	struct dfota_diff_options options = { .unit_bytes = 4096, .segment_bytes = SEGMENT, .progress = check_progress, .progress_context = &last };
+	struct dfota_delta_image delta;
+
+	(void)state;
+	start(&old, 256);
+	start(&new, 256);
+	for (uint32_t i = 0; i < BYTES; i++)
+		new.image[i] ^= (uint8_t)(old.image[BYTES - 1 - i] * 7u);
+	assert_int_equal(dfota_diff_build(old.image, BYTES, new.image, BYTES, &options, &delta), 0);
+	assert_int_equal(last, 1000);
+	assert_int_equal(delta.header.codings & 1u << DFOTA_CODING_PREDICT, 0);
+	dfota_delta_image_free(&delta);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_changed_is_no_noise),
 		cmocka_unit_test(test_the_smallest_is_kept),
 		cmocka_unit_test(test_what_is_not_smaller_is_given_up),
+		cmocka_unit_test(test_progress_of_noise_never_goes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,6 +453,23 @@ static void test_what_is_equal_is_found_amid_what_is_cheap(void **state)
 	}
 }
 
+/* The last byte alone stands between the suffixes that start with less and those that start with it: it is no pair. */
+static void test_the_last_byte_alone_is_no_match(void **state)
+{
+	static const uint8_t old[] = { 0x40, 0xff, 0x41 }, text[] = { 0x40, 0xff, 0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	struct diff_index *index = malloc(sizeof(*index));
+	uint32_t at = 77;
+
+	(void)state;
+	assert_non_null(index);
+	assert_int_equal(diff_index_make(index, old, sizeof(old)), 0);
+	assert_int_equal(diff_index_find(index, text, sizeof(text), 0, &at), 3);
+	assert_int_equal(at, 0);
+	assert_int_equal(diff_index_find(index, text + 2, sizeof(text) - 2, 0, &at), 0);
+	diff_index_free(index);
+	free(index);
+}
+
 static void test_images_that_are_too_large_are_refused(void **state)
 {
 	uint8_t byte = 0;
@@ -481,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_pointers_are_followed_to_where_their_targets_went),
 		cmocka_unit_test(test_new_text_is_literal_and_not_cut_into_copies_of_words),
 		cmocka_unit_test(test_what_is_equal_is_found_amid_what_is_cheap),
+		cmocka_unit_test(test_the_last_byte_alone_is_no_match),
 		cmocka_unit_test(test_images_that_are_too_large_are_refused),
 	};
 
