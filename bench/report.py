@@ -221,6 +221,13 @@ class Report:
                 *(["## Not to be had", "", *[f"- {line}" for line in self.missing], ""] if self.missing else [])][:-1]
 
 
+def kept_notes(path):
+    """What people have written into an earlier document: its first section. The rest is measured anew."""
+    text = path.read_text() if path.exists() else ""
+    found = re.search(r"^## About these figures$.*?(?=^## )", text, re.M | re.S)
+    return found[0].splitlines() if found else []
+
+
 WIDEST = 1.2  # of the chart; what is longer is cut there, with its number beside it
 ROW, LABEL = 15, 46
 SETUP = """set terminal svg size 1000,{height} noenhanced font 'sans,10' background rgb 'white'

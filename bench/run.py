@@ -143,7 +143,8 @@ def main():
     if arguments.svg:
         report.chart(rows, arguments.svg)
     if arguments.out:
-        pathlib.Path(arguments.out).write_text("\n".join(run.document(arguments.svg)) + "\n")
+        out = pathlib.Path(arguments.out)
+        out.write_text("\n".join(run.document(arguments.svg, report.kept_notes(out))) + "\n")
     return 1 if run.missed() else 0
 
 
